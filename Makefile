@@ -1,0 +1,54 @@
+# Headwater's commands. `make help` lists them; each makes .venv first where it needs one.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+STAMP := .venv/.ready
+PINS := requirements/run.txt requirements/dev.txt requirements/uv.txt
+
+.PHONY: help setup run test check format bench journeys docs pins clean
+
+help:  ## list these commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
+
+setup: $(STAMP)  ## make .venv with everything in it; does nothing when nothing changed
+
+$(STAMP): $(PINS) pyproject.toml scripts/setup.sh
+	@scripts/setup.sh
+
+run: setup  ## start Headwater with the demo on a local file database
+	$(BIN)/headwater serve --demo
+
+test: setup  ## all tests, with real servers and short journeys
+	$(BIN)/pytest
+
+check: setup  ## format, lint, types, imports, dependencies, spelling, fast tests; under a minute
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/codespell
+	$(BIN)/pytest -q -m "not server and not journey"
+
+format: setup  ## put the code into shape and fix what can be fixed
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: setup  ## measure, print the table, write benchmarks/latest.json
+	$(BIN)/python -m benchmarks
+
+journeys: setup  ## the journeys in their long forms
+	HEADWATER_JOURNEYS=long $(BIN)/pytest tests/journeys
+
+docs: setup  ## write the generated tables in docs/ anew
+	@if [ -f scripts/docs.py ]; then $(BIN)/python scripts/docs.py; else echo "docs: no generated tables yet"; fi
+
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+pins: setup  ## renew the pinned versions in requirements/
+	$(COMPILE) --upgrade --group dev --extra testing pyproject.toml -o requirements/dev.txt
+	$(COMPILE) -c requirements/dev.txt pyproject.toml -o requirements/run.txt
+	echo uv | $(COMPILE) -c requirements/dev.txt - -o requirements/uv.txt
+
+clean:  ## remove what commands here have made
+	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Make .venv with everything in it: the pinned packages of requirements/dev.txt and Headwater itself, editable.
+#
+# Safe to call again; `make setup` calls it only when the pins, pyproject.toml or this file changed.
+# On Debian and its children, as root, it installs missing system packages itself. Elsewhere it says what is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# What the tests need from the system, as "a check|Debian package". Add a line to add a package.
+SYSTEM_PACKAGES=(
+    "have_postgres|postgresql"
+)
+PYTHONS="${PYTHON:-python3 python3.13 python3.12 python3.11}"
+
+have_postgres() {
+    command -v pg_ctl >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/pg_ctl" >/dev/null
+}
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+can_apt() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
+apt_install() {
+    say "installing $*"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
+}
+
+# need CHECK PACKAGE: run the check; if it fails, install the package, or say what is missing.
+need() {
+    "$1" && return
+    if can_apt; then apt_install "$2"; else
+        say "please install '$2' (Debian's name for it) with your system's package manager, then run make setup again."
+        return 1
+    fi
+}
+
+find_python() {
+    local name
+    for name in $PYTHONS; do
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            echo "$name"
+            return
+        fi
+    done
+    return 1
+}
+
+have_python() { find_python >/dev/null; }
+have_venv() { "$(find_python)" -c 'import ensurepip' 2>/dev/null; }
+
+for line in "have_python|python3" "have_venv|python3-venv" "${SYSTEM_PACKAGES[@]}"; do
+    need "${line%%|*}" "${line##*|}"
+done
+if ! have_python; then
+    say "Headwater needs Python 3.11 or newer; set PYTHON to one, e.g. make setup PYTHON=/opt/python3.13/bin/python3."
+    exit 1
+fi
+
+if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    python="$(find_python)"
+    say "making .venv with $("$python" --version)"
+    "$python" -m venv --clear .venv
+fi
+
+# uv first, by pip and with its hash; then uv brings .venv to exactly the pins.
+export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS-1}"  # trust what the system trusts, as pip does
+if ! .venv/bin/uv --version >/dev/null 2>&1; then
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+fi
+VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip sync --quiet --require-hashes requirements/dev.txt
+VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
+touch .venv/.ready
