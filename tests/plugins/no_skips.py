@@ -1,6 +1,7 @@
 """Under CI=true a skipped test is a failed one: what CI did not run, nobody ran.
 
-Elsewhere a skip stays a skip, since a developer's machine may lack a server. Expected failures (xfail) stay what they are.
+Elsewhere a skip stays a skip, since a developer's machine may lack a server. Expected failures (xfail)
+stay what they are.
 """
 
 import os

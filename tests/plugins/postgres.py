@@ -1,10 +1,10 @@
 """A real PostgreSQL for tests: one server for the whole run, one fresh database for each test that asks.
 
-It listens on 127.0.0.1 on a free port, keeps its files in a temporary folder, leaves `fsync` on, and is stopped by
-its own pid at the end. PostgreSQL refuses to run as root; then it runs as the system's user `postgres`.
+It listens on 127.0.0.1 on a free port, keeps its files in a temporary folder, leaves `fsync` on, and is
+stopped by its own pid. PostgreSQL refuses to run as root; then it runs as the system's user `postgres`.
 
-A test that asks for `postgres_url` or `postgres_database` gets the marker `server` by itself. One that asks by
-`request.getfixturevalue` must carry the marker: `pytest.param("postgres", marks=pytest.mark.server)`.
+A test that asks for `postgres_url` or `postgres_database` gets the marker `server` by itself. One that asks
+by `request.getfixturevalue` must carry it: `pytest.param("postgres", marks=pytest.mark.server)`.
 """
 
 import os
@@ -17,12 +17,16 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 FIXTURES = {"postgres_url", "postgres_database"}
-MISSING = "no PostgreSQL server binaries: install them, on Debian with `apt-get install postgresql`, or run `make setup` as root"
+MISSING = (
+    "no PostgreSQL server binaries: install them, on Debian with `apt-get install postgresql`, "
+    "or run `make setup` as root"
+)
 START_SECONDS = 60
 
 
@@ -68,30 +72,24 @@ def postgres_url() -> Iterator[str]:
     binaries = server_binaries()
     if binaries is None:
         pytest.skip(MISSING)
-    user = "postgres" if os.geteuid() == 0 else None
     folder = Path(tempfile.mkdtemp(prefix="headwater-postgres-"))
     data, log, password_file = folder / "data", folder / "log", folder / "password"
     password, port = secrets.token_hex(8), free_port()
     password_file.write_text(password)
-    log.touch()
-    if user:
-        for path in (folder, log, password_file):
-            shutil.chown(path, user, user)
+    as_user: dict[str, Any] = {"cwd": folder}
+    if os.geteuid() == 0:
+        as_user |= {"user": "postgres", "group": "postgres", "extra_groups": []}
+        for path in (folder, password_file):
+            shutil.chown(path, "postgres", "postgres")
+    initdb = [binaries / "initdb", f"--pgdata={data}", "--username=postgres", f"--pwfile={password_file}"]
+    initdb += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"]
+    postgres = [binaries / "postgres", "-D", data, "-p", str(port)]
+    postgres += ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
     url = f"postgresql://postgres:{password}@127.0.0.1:{port}/postgres"
     try:
-        subprocess.run(
-            [binaries / "initdb", "--pgdata", data, "--username", "postgres", "--pwfile", password_file]
-            + ["--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"],
-            user=user, group=user, extra_groups=[] if user else None, cwd=folder,
-            check=True, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
         with log.open("wb") as output:
-            server = subprocess.Popen(
-                [binaries / "postgres", "-D", data, "-p", str(port)]
-                + ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="],
-                user=user, group=user, extra_groups=[] if user else None, cwd=folder,
-                stdout=output, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+            subprocess.run(initdb, check=True, stdout=output, **as_user)
+            server = subprocess.Popen(postgres, stdout=output, stderr=output, **as_user)
         try:
             wait_until_ready(url, server, log)
             yield url
