@@ -1,0 +1,154 @@
+"""What a provider is: a value that names an API's collections and the functions that fetch them.
+
+`syncs` calls these functions and nothing else of a provider. A collection that is regular gets its functions from
+`fetch` (out of a declaration: path, paging, fields); an irregular one brings its own. They fetch; they know nothing
+of streams.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from headwater.errors import Reject
+from headwater.kit.budget import Bucket
+from headwater.kit.http import Http
+from headwater.model.record import Observed
+
+JSON = Any
+"""A JSON value of a checkpoint or of settings."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One answer of an API, cut into objects.
+
+    `asked_us` is when its request was sent, in the API's clock (its `Date` header) where it gives one.
+    `resume` lets a reader go on after this page: JSON, stored as it is. None says that this page ends the reading,
+    which only the API itself may say: an iterator that stops without such a page is an error.
+
+    """
+
+    observed: Sequence[Observed]
+    asked_us: int
+    resume: JSON | None = None
+    rejected: Sequence[Reject] = ()
+    estimated_total: int | None = None
+    """How many objects the API says there are in all, where it does."""
+    unchanged: bool = False
+    """The API answered that nothing has changed since it was last asked (304)."""
+    validators: Mapping[str, str] | None = None
+    """`ETag` and `Last-Modified` of the answer, by header name, to ask conditionally the next time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """The parent record below which a collection is read, for collections that are read per parent.
+
+    `id` is the parent's upstream id, `data` its object as JSON bytes.
+    """
+
+    id: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """From where changes are asked for: everything whose update time is `updated_us` or later.
+
+    `updated_us` None asks for everything. `validators` are those of the last answer to the same question.
+    """
+
+    updated_us: int | None = None
+    validators: Mapping[str, str] | None = None
+
+
+ReadAll = Callable[[Http, Scope | None, JSON | None], AsyncIterator[Page]]
+"""`(http, scope, resume)`: every object, page by page, from the start or after the page that gave `resume`.
+
+Raises: Retry (a failed page; the pages before it count), Halt (401, 403), Reject never.
+"""
+
+ReadSince = Callable[[Http, Scope | None, Since, JSON | None], AsyncIterator[Page]]
+"""`(http, scope, since, resume)`: every object that has changed since, page by page."""
+
+ReadOne = Callable[[Http, Scope | None, str], Awaitable[Page]]
+"""`(http, scope, upstream_id)`: the object in its canonical shape as a page of one.
+
+An object that is gone (404, 410) is a page with one `Observed` that is `deleted` and has an empty `raw`.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collection:
+    """A class of objects of an API: how it is read and how its changes and deletes are seen."""
+
+    name: str
+    """Singular snake_case, without the provider."""
+    description: str = ""
+    read_all: ReadAll
+    read_since: ReadSince | None = None
+    """Where the API can filter by update time. Else every look reads the whole list."""
+    read_removed: ReadSince | None = None
+    """Where the API lists what was deleted: pages of `Observed` that are `deleted`."""
+    read_one: ReadOne | None = None
+    read_ids: ReadAll | None = None
+    """A cheaper listing for sweeps, whose `Observed` carry ids and an empty `raw`. Default: `read_all`."""
+    parent: str | None = None
+    """Name of the collection whose records it is read below."""
+    since_in_order: bool = False
+    """`read_since` gives objects by ascending update time, so that each page moves the checkpoint."""
+    sees_deletes: bool = False
+    """Deletes show as tombstones in `read_since` or `read_removed`; a sweep is then only a safety net."""
+    updated_at_source: str = "upstream"
+    """`upstream`, or `observed` where the API's objects have no update time."""
+    overlap: timedelta = timedelta(seconds=10)
+    """How far behind the last update time changes are read again: covers rows that become visible late."""
+    poll_every: tuple[timedelta, timedelta] = (timedelta(seconds=1), timedelta(seconds=30))
+    """The shortest and the longest wait between two looks while the collection is synced continuously."""
+    sweep_every: timedelta = timedelta(hours=1)
+    nested_fields: str | None = None
+    """Name of the member one level down in which the API keeps an object's fields (`properties`)."""
+    volatile: frozenset[str] = frozenset()
+    """Top-level members that change at every read: stored, but no change by themselves."""
+    fields: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+    """JSON Schema of the object's members, where known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialKind:
+    """One way to authenticate. `schema` is the JSON Schema of its properties; `secret` names those that are masked."""
+
+    name: str
+    schema: Mapping[str, JSON]
+    secret: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """An API.
+
+    `connect` opens the API for a credential: it gets the sync's `config`, the credential's kind and properties, and
+    returns base URL and authorizer (see `kit.http`).
+    """
+
+    name: str
+    title: str
+    docs_url: str | None = None
+    base_url: str
+    authorize: Callable[[str, Mapping[str, JSON]], Any]
+    """`(credential kind, properties)` -> a `kit.http.Authorizer`."""
+    credential_kinds: tuple[CredentialKind, ...]
+    budget: tuple[Bucket, ...]
+    """The default share of the API's quota that is taken."""
+    collections: tuple[Collection, ...]
+    check: Callable[[Http], Awaitable[str | None]] | None = None
+    """Try a credential: returns the upstream account's name where the API tells. Raises: Halt, Retry."""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    config_schema: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
+    version: int = 1
+    """Of a `rest` document: counted up each time it is stored."""
+
+    def collection(self, name: str) -> Collection | None:
+        """Return the collection of this name (without the provider's)."""
+        return next((c for c in self.collections if c.name == name), None)
