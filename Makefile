@@ -3,9 +3,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 STAMP := .venv/.ready
+CORE := */headwater/errors.py,*/headwater/model/*,*/headwater/syncs/*,*/headwater/consumers/*,*/headwater/mutations/*
 PINS := requirements/run.txt requirements/dev.txt requirements/uv.txt
 
-.PHONY: help setup run test check format bench journeys docs pins clean
+.PHONY: help setup run test check format cover bench journeys docs pins clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|'
@@ -33,6 +34,13 @@ check: setup  ## format, lint, types, imports, dependencies, spelling, fast test
 format: setup  ## put the code into shape and fix what can be fixed
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+cover: setup  ## all tests, and which lines and branches they reach; the core must be whole
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --fail-under=95
+	$(BIN)/coverage report --fail-under=100 --include='$(CORE)'
 
 bench: setup  ## measure, print the table, write benchmarks/latest.json
 	$(BIN)/python -m benchmarks

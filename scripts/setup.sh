@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# What the tests need from the system, as "a check|Debian package". Add a line to add a package.
+# What the tests need from the system, as "check|Debian package". To add one, add a line here and a check below.
 SYSTEM_PACKAGES=(
     "have_postgres|postgresql"
 )
@@ -26,13 +26,15 @@ apt_install() {
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
 }
 
-# need CHECK PACKAGE: run the check; if it fails, install the package, or say what is missing.
+# need "CHECK|PACKAGE": run the check; if it fails, install the package, or say what is missing.
 need() {
-    "$1" && return
-    if can_apt; then apt_install "$2"; else
-        say "please install '$2' (Debian's name for it) with your system's package manager, then run make setup again."
-        return 1
+    local check="${1%%|*}" package="${1##*|}"
+    "$check" && return
+    if can_apt; then
+        apt_install "$package" && return
     fi
+    say "please install '$package' (Debian's name for it) with your system's package manager and run make setup again."
+    return 1
 }
 
 find_python() {
@@ -49,13 +51,14 @@ find_python() {
 have_python() { find_python >/dev/null; }
 have_venv() { "$(find_python)" -c 'import ensurepip' 2>/dev/null; }
 
-for line in "have_python|python3" "have_venv|python3-venv" "${SYSTEM_PACKAGES[@]}"; do
-    need "${line%%|*}" "${line##*|}"
-done
+need "have_python|python3" && need "have_venv|python3-venv"
 if ! have_python; then
-    say "Headwater needs Python 3.11 or newer; set PYTHON to one, e.g. make setup PYTHON=/opt/python3.13/bin/python3."
+    say "Headwater needs Python 3.11 or newer; name one with make setup PYTHON=/path/to/python3."
     exit 1
 fi
+for package in "${SYSTEM_PACKAGES[@]}"; do
+    need "$package" || say "without it, Headwater runs, and the tests that need it are skipped."
+done
 
 if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     python="$(find_python)"
