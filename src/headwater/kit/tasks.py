@@ -1,0 +1,50 @@
+"""Tasks that must not die unseen: restarted with a growing wait when they crash, and ended cleanly. No
+domain words."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+_LONGEST = 60.0
+
+
+def backoff(attempt: int, *, first: float = 1.0, longest: float = _LONGEST) -> float:
+    """Return the seconds to wait before try number `attempt` (1 is the first repeat): doubling, with
+    jitter."""
+    return min(longest, first * 2 ** min(attempt - 1, 16)) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+
+
+async def supervised(
+    work: Callable[[], Awaitable[None]],
+    *,
+    crashed: Callable[[Exception, int], Awaitable[None]],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Run `work` until it returns; when it raises, report to `crashed(error, crashes in a row)` and start it
+    again.
+
+    This is the one place that catches whatever comes: what no caller handles is a bug of ours.
+    """
+    crashes = 0
+    while True:
+        started = asyncio.get_running_loop().time()
+        try:
+            await work()
+        except Exception as error:
+            if asyncio.get_running_loop().time() - started > 10 * _LONGEST:
+                crashes = 0
+            crashes += 1
+            await crashed(error, crashes)
+            await sleep(backoff(crashes))
+        else:
+            return
+
+
+async def ended(*tasks: "asyncio.Task[None]") -> None:
+    """Cancel tasks and wait until they are over; what they raise is dropped."""
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError, Exception):
+            await task

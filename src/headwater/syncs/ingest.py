@@ -1,0 +1,129 @@
+"""Commit what pages of observations change, with the checkpoint that they complete: one read, one decision,
+one write.
+
+All detectors end here. Not here: asking the API, choosing what to ask.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, repeat
+
+import msgspec
+
+from headwater.errors import Conflict
+from headwater.model.record import Change, Observed, Origin, Slot
+from headwater.providers.provider import Page
+from headwater.streams.engine import Checkpoint, Commit, Fence, Rejected, StreamEngine
+from headwater.syncs.decide import Before, Shape, fold, needs_data
+
+ATTEMPTS = 5
+_NO_ID = "(no id)"
+
+
+class Ingested(msgspec.Struct, frozen=True):
+    """What a batch changed: the changes in order, and the position of the first (they follow one another)."""
+
+    changes: Sequence[Change]
+    first: int
+    inserted_us: int
+    rejected: int
+
+
+async def ingest(
+    engine: StreamEngine,
+    slot: Slot,
+    shape: Shape,
+    pages: Sequence[Page],
+    *,
+    origin: Origin,
+    checkpoints: Sequence[Checkpoint] = (),
+    fence: Fence | None = None,
+) -> Ingested:
+    """Commit what pages of observations of one collection change, with their checkpoints.
+
+    Safe to repeat: the same pages a second time commit no change (P1). Where nothing changed and there is no
+    checkpoint, nothing is written at all.
+    Raises: Conflict (code `sync.contended`) if other writers won `ATTEMPTS` times; LeaseLost.
+    """
+    for _ in range(ATTEMPTS):
+        befores = await _before(engine, slot, pages)
+        if befores is None:
+            continue
+        folded = fold(befores, _suspicious(befores, pages), origin, shape)
+        rejected = [
+            *_rejected(slot, pages),
+            *(Rejected(slot.number, id, why) for id, why in folded.unreadable),
+        ]
+        commit = Commit(
+            partition=slot.partition,
+            changes=folded.changes,
+            renewals=folded.renewals,
+            checkpoints=checkpoints,
+            rejected=rejected,
+            fence=fence,
+        )
+        if not (commit.changes or commit.renewals or commit.checkpoints or commit.rejected):
+            return Ingested((), 0, 0, 0)
+        try:
+            committed = await engine.commit(commit)  # P3, P6: all of it or nothing
+        except Conflict:
+            continue  # someone else's news came first: look again, decide again
+        return Ingested(folded.changes, committed.first, committed.inserted_us, len(rejected))
+    raise Conflict(
+        "Other writers changed the same records again and again.",
+        code="sync.contended",
+        context={"sync_id": slot.sync_id, "collection_id": slot.collection_id},
+    )
+
+
+async def _before(engine: StreamEngine, slot: Slot, pages: Sequence[Page]) -> dict[str, Before] | None:
+    """Return what is held of a page's records, with the data of those that seem to have changed.
+
+    None when a version was replaced between the two reads.
+    """
+    ids = [observed.id for page in pages for observed in page.observed]
+    held = await engine.held(slot, ids)
+    if not held:
+        return {}
+    wanted = {
+        held[observed.id].position
+        for page in pages
+        for observed in page.observed
+        if observed.id in held and needs_data(held[observed.id], observed)
+    }
+    if len(ids) != len(set(ids)):  # a record seen twice may need its data for the second decision only
+        wanted |= {one.position for one in held.values() if not one.deleted}
+    data: Mapping[int, bytes] = await engine.data(slot, sorted(wanted)) if wanted else {}
+    if len(data) != len(wanted):
+        return None
+    return {id: Before(one, data.get(one.position, b"")) for id, one in held.items()}
+
+
+def _suspicious(befores: dict[str, Before], pages: Sequence[Page]) -> Iterable[tuple[Observed, int]]:
+    """Return the observations that may change something, each with the time at which it was asked for.
+
+    An observation with the fingerprint that is held says nothing new, unless others of its record come
+    before it.
+    """
+    everything = list(
+        chain.from_iterable(zip(page.observed, repeat(page.asked_us), strict=False) for page in pages)
+    )
+    if not befores:
+        return everything
+    doubtful = {
+        observed.id
+        for observed, _ in everything
+        if (before := befores.get(observed.id)) is None
+        or before.held.deleted
+        or observed.deleted
+        or before.held.fingerprint != observed.fingerprint
+    }
+    return [sighting for sighting in everything if sighting[0].id in doubtful] if doubtful else []
+
+
+def _rejected(slot: Slot, pages: Sequence[Page]) -> list[Rejected]:
+    """Return the objects that the provider could not read."""
+    return [
+        Rejected(slot.number, reject.context.get("id", _NO_ID), reject.message)
+        for page in pages
+        for reject in page.rejected
+    ]
