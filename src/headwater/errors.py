@@ -1,7 +1,8 @@
 """Every error that a caller may handle, named after what the caller should do. Not here: bugs.
 
-`Retry` waits and asks again, `Reject` puts one item aside, `Halt` needs a person, `Conflict` reads and decides again,
-`Refused` is a request of a user that cannot be served. Codes are stable and listed in `docs/errors.md`.
+`Retry` waits and asks again, `Reject` puts one item aside, `Halt` needs a person, `Conflict` reads and
+decides again, `Refused` is a request of a user that cannot be served. Codes are stable and listed in
+`docs/errors.md`.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,5 @@
-"""The time, as a value that tests can set. Instants are aware UTC datetimes or microseconds since 1970 UTC."""
+"""The time, as a value that tests can set. Instants are aware UTC datetimes or microseconds since 1970
+UTC."""
 
 import asyncio
 import time

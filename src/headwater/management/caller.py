@@ -27,5 +27,6 @@ class Caller:
         if permission not in self.permissions and Permission.ADMIN not in self.permissions:
             raise Forbidden(
                 f"This API key lacks the {permission} scope.",
-                fix=f"Use a key with the {permission} scope, or make one: headwater key create --scope {permission}.",
+                fix=f"Use a key with the {permission} scope, or make one: headwater key create --scope
+                {permission}.",
             )

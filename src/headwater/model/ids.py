@@ -26,5 +26,6 @@ def record_id(sync_id: str, collection_id: str, upstream_id: str) -> str:
 
 
 def event_id(record: str, updated_idx: int) -> str:
-    """Return the id of the change that gave `record` its version `updated_idx`: never two ids for one change."""
+    """Return the id of the change that gave `record` its version `updated_idx`: never two ids for one
+    change."""
     return str(uuid.uuid5(uuid.UUID(record), str(updated_idx)))

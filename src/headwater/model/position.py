@@ -11,7 +11,8 @@ class Stream(StrEnum):
 
 
 Vector = tuple[int, ...]
-"""The last position read of each partition; 0 before the first entry. Positions of a partition are 1, 2, 3, …"""
+"""The last position read of each partition; 0 before the first entry. Positions of a partition are 1, 2, 3,
+…"""
 
 
 def start(partitions: int) -> Vector:

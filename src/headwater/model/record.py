@@ -1,4 +1,5 @@
-"""Records and their changes: what was seen, what is held, what happened, and the row of the log that says so."""
+"""Records and their changes: what was seen, what is held, what happened, and the row of the log that says
+so."""
 
 from enum import IntEnum
 
@@ -45,10 +46,10 @@ class Slot(msgspec.Struct, frozen=True, kw_only=True):
 class Observed(msgspec.Struct, frozen=True, gc=False):
     """One object of an API as one answer showed it.
 
-    `raw` is the object's JSON as it came (white space and all); empty when only the absence of the object was seen.
-    `version` is the API's own order of an object's states (its update time in microseconds, or its sequence number);
-    None where the API has none. `fingerprint` is the xxh3-128 of `raw` (of its lasting part, where a collection has
-    volatile fields).
+    `raw` is the object's JSON as it came (white space and all); empty when only the absence of the object
+    was seen. `version` is the API's own order of an object's states (its update time in microseconds, or its
+    sequence number); None where the API has none. `fingerprint` is the xxh3-128 of `raw` (of its lasting
+    part, where a collection has volatile fields).
     """
 
     id: str
@@ -63,7 +64,8 @@ class Observed(msgspec.Struct, frozen=True, gc=False):
 class Held(msgspec.Struct, frozen=True, gc=False):
     """What the streams hold of one record, without its data.
 
-    `position` is its version (`updated_idx`). `asked_us` says when the request was sent whose answer last changed it.
+    `position` is its version (`updated_idx`). `asked_us` says when the request was sent whose answer last
+    changed it.
     """
 
     position: int
@@ -101,7 +103,8 @@ class Change(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Renewal(msgspec.Struct, frozen=True, gc=False):
-    """The same object in another spelling: the fingerprint is renewed, so that it is not compared again. No change."""
+    """The same object in another spelling: the fingerprint is renewed, so that it is not compared again. No
+    change."""
 
     slot: int
     upstream_id: str
@@ -112,8 +115,8 @@ class Renewal(msgspec.Struct, frozen=True, gc=False):
 class Entry(msgspec.Struct, frozen=True, gc=False):
     """One row of the log: an event and, while `latest`, the record itself.
 
-    `position` is the record's `updated_idx`; `inserted_us` when it was committed. Field order is the order in which
-    engines select.
+    `position` is the record's `updated_idx`; `inserted_us` when it was committed. Field order is the order
+    in which engines select.
     """
 
     partition: int

@@ -24,7 +24,8 @@ class CollectionState(StrEnum):
 
 
 class HealthStatus(StrEnum):
-    """How something is doing. `warn`: it works, with something to look at. `error`: it stands until a person acts."""
+    """How something is doing. `warn`: it works, with something to look at. `error`: it stands until a person
+    acts."""
 
     OK = "ok"
     WARN = "warn"
@@ -57,7 +58,8 @@ class Health:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sync:
-    """One account of one API whose collections are kept in the streams. Ids of collections are `provider:name`."""
+    """One account of one API whose collections are kept in the streams. Ids of collections are
+    `provider:name`."""
 
     id: str
     provider: str

@@ -1,8 +1,8 @@
 """What a provider is: a value that names an API's collections and the functions that fetch them.
 
-`syncs` calls these functions and nothing else of a provider. A collection that is regular gets its functions from
-`fetch` (out of a declaration: path, paging, fields); an irregular one brings its own. They fetch; they know nothing
-of streams.
+`syncs` calls these functions and nothing else of a provider. A collection that is regular gets its functions
+from `fetch` (out of a declaration: path, paging, fields); an irregular one brings its own. They fetch; they
+know nothing of streams.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -24,8 +24,8 @@ class Page:
     """One answer of an API, cut into objects.
 
     `asked_us` is when its request was sent, in the API's clock (its `Date` header) where it gives one.
-    `resume` lets a reader go on after this page: JSON, stored as it is. None says that this page ends the reading,
-    which only the API itself may say: an iterator that stops without such a page is an error.
+    `resume` lets a reader go on after this page: JSON, stored as it is. None says that this page ends the
+    reading, which only the API itself may say: an iterator that stops without such a page is an error.
 
     """
 
@@ -117,7 +117,8 @@ class Collection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialKind:
-    """One way to authenticate. `schema` is the JSON Schema of its properties; `secret` names those that are masked."""
+    """One way to authenticate. `schema` is the JSON Schema of its properties; `secret` names those that are
+    masked."""
 
     name: str
     schema: Mapping[str, JSON]
@@ -128,8 +129,8 @@ class CredentialKind:
 class Provider:
     """An API.
 
-    `connect` opens the API for a credential: it gets the sync's `config`, the credential's kind and properties, and
-    returns base URL and authorizer (see `kit.http`).
+    `connect` opens the API for a credential: it gets the sync's `config`, the credential's kind and
+    properties, and returns base URL and authorizer (see `kit.http`).
     """
 
     name: str

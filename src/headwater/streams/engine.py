@@ -1,9 +1,10 @@
-"""The protocol of a stream engine, and what it promises. Implementations: `memory` (reference), `sqlite`, `postgres`.
+"""The protocol of a stream engine, and what it promises. Implementations: `memory` (reference), `sqlite`,
+`postgres`.
 
-One log and one state table. Every change is one row of the log; the row that holds a record's latest version *is* the
-record. The record stream is the latest rows in order; the event stream is all rows above the trim line. Both are read
-partition by partition, and positions within a partition are gapless and commit in order, so a reader that goes on
-after its last position misses nothing (P11).
+One log and one state table. Every change is one row of the log; the row that holds a record's latest version
+*is* the record. The record stream is the latest rows in order; the event stream is all rows above the trim
+line. Both are read partition by partition, and positions within a partition are gapless and commit in order,
+so a reader that goes on after its last position misses nothing (P11).
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -16,7 +17,8 @@ from headwater.model.record import Change, Entry, Held, Renewal, Slot
 
 
 class Fence(msgspec.Struct, frozen=True):
-    """The lease under which a commit is made. A commit whose epoch is not the lease's any more writes nothing."""
+    """The lease under which a commit is made. A commit whose epoch is not the lease's any more writes
+    nothing."""
 
     lease: str
     epoch: int
@@ -35,7 +37,8 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 
 class Rejected(msgspec.Struct, frozen=True):
-    """An object that could not be read as its collection says. `id` is its upstream id where one could be read.
+    """An object that could not be read as its collection says. `id` is its upstream id where one could be
+    read.
 
     `reason` is a sentence for a person without the object's content (P8).
     """
@@ -81,8 +84,8 @@ class Count(msgspec.Struct, frozen=True):
 class StreamEngine(Protocol):
     """The record stream and the event stream of one installation.
 
-    All calls may be made at once from many tasks, and for `postgres` from many processes. Driver errors surface as
-    `Retry` (busy, connection lost) or `Halt` (disk full, schema missing, permission).
+    All calls may be made at once from many tasks, and for `postgres` from many processes. Driver errors
+    surface as `Retry` (busy, connection lost) or `Halt` (disk full, schema missing, permission).
     """
 
     @property
@@ -95,11 +98,13 @@ class StreamEngine(Protocol):
         ...
 
     async def data(self, slot: Slot, positions: Sequence[int]) -> Mapping[int, bytes]:
-        """Return the data of these versions by position. A version that has been replaced meanwhile may be missing."""
+        """Return the data of these versions by position. A version that has been replaced meanwhile may be
+        missing."""
         ...
 
     async def keys(self, slot: Slot, after: str, limit: int) -> Sequence[tuple[str, Held]]:
-        """Return up to `limit` records of a slot with an upstream id above `after`, by id in code-point order."""
+        """Return up to `limit` records of a slot with an upstream id above `after`, by id in code-point
+        order."""
         ...
 
     async def commit(self, commit: Commit) -> Committed:
@@ -107,8 +112,8 @@ class StreamEngine(Protocol):
 
         Changes get the next positions of the partition in their order and one time, which is never before the
         partition's last one. With neither changes nor renewals it takes no partition lock.
-        Raises: Conflict when a record no longer has the version that a change expects; LeaseLost when the fence's
-        epoch has passed. Either way nothing was written.
+        Raises: Conflict when a record no longer has the version that a change expects; LeaseLost when the
+        fence's epoch has passed. Either way nothing was written.
         """
         ...
 
@@ -123,9 +128,9 @@ class StreamEngine(Protocol):
     ) -> Read:
         """Return the next entries after a position, by partition and then in order; only of `slots` if given.
 
-        Looks at most at about `scan` rows, so a page may be empty with `has_more`. Deleted records are in the record
-        stream. Positions never skip an entry that is committed later (P11).
-        Raises: Gone for events when `after` lies below the trim line of a partition.
+        Looks at most at about `scan` rows, so a page may be empty with `has_more`. Deleted records are in
+        the record stream. Positions never skip an entry that is committed later (P11). Raises: Gone for
+        events when `after` lies below the trim line of a partition.
         """
         ...
 
@@ -134,7 +139,8 @@ class StreamEngine(Protocol):
         ...
 
     async def trimmed(self) -> Vector:
-        """Return the trim line: per partition the highest position whose event may have left the event stream."""
+        """Return the trim line: per partition the highest position whose event may have left the event
+        stream."""
         ...
 
     async def position_at(self, instant_us: int) -> Vector:
@@ -158,17 +164,19 @@ class StreamEngine(Protocol):
         ...
 
     async def forget(self, slot: Slot, ids: Sequence[str]) -> int:
-        """Take records out of the record stream quietly, without an event: they are held no more. Return how many.
+        """Take records out of the record stream quietly, without an event: they are held no more. Return how
+        many.
 
         Their events stay until they are trimmed.
         """
         ...
 
     async def trim(self, before_us: int, limit: int) -> bool:
-        """Take one small step of retention: at most `limit` rows from before an instant leave the event stream.
+        """Take one small step of retention: at most `limit` rows from before an instant leave the event
+        stream.
 
-        Rows of records stay (without `previous_data`). Return whether there is more to do. Never blocks commits for
-        longer than the step.
+        Rows of records stay (without `previous_data`). Return whether there is more to do. Never blocks
+        commits for longer than the step.
         """
         ...
 
