@@ -3,9 +3,11 @@ domain words."""
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from typing import TypeVar
 
+T = TypeVar("T")
 _LONGEST = 60.0
 
 
@@ -48,3 +50,43 @@ async def ended(*tasks: "asyncio.Task[None]") -> None:
     for task in tasks:
         with suppress(asyncio.CancelledError, Exception):
             await task
+
+
+async def read_ahead(
+    items: AsyncIterator[T], *, ahead: int, most: int, size: Callable[[T], int]
+) -> AsyncGenerator[list[T]]:
+    """Return what an iterator gives in groups: all that is there, up to a total size of `most`, at least one item.
+
+    The iterator is driven by a task of its own, up to `ahead` items before the reader. What it raises comes after
+    the items that it gave before.
+    """
+    ready: list[T] = []
+    room, filled = asyncio.Semaphore(ahead), asyncio.Event()
+
+    async def drive() -> None:
+        try:
+            await room.acquire()
+            async for item in items:
+                ready.append(item)
+                filled.set()
+                await room.acquire()
+        finally:
+            filled.set()
+
+    driver = asyncio.create_task(drive())
+    try:
+        while not driver.done() or ready:
+            await filled.wait()
+            filled.clear()
+            while ready:
+                group = [ready.pop(0)]
+                total = size(group[0])
+                while ready and total + size(ready[0]) <= most:
+                    total += size(ready[0])
+                    group.append(ready.pop(0))
+                for _ in group:
+                    room.release()
+                yield group
+        await driver
+    finally:
+        await ended(driver)

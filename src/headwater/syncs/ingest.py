@@ -10,7 +10,7 @@ from itertools import chain, repeat
 import msgspec
 
 from headwater.errors import Conflict
-from headwater.model.record import Change, Observed, Origin, Slot
+from headwater.model.record import Change, Held, Observed, Origin, Slot
 from headwater.providers.provider import Page
 from headwater.streams.engine import Checkpoint, Commit, Fence, Rejected, StreamEngine
 from headwater.syncs.decide import Before, Shape, fold, needs_data
@@ -26,6 +26,8 @@ class Ingested(msgspec.Struct, frozen=True):
     first: int
     inserted_us: int
     rejected: int
+    held: Mapping[str, Held]
+    """What was held of the observed records before."""
 
 
 async def ingest(
@@ -48,6 +50,7 @@ async def ingest(
         befores = await _before(engine, slot, pages)
         if befores is None:
             continue
+        held = {id: before.held for id, before in befores.items()}
         folded = fold(befores, _suspicious(befores, pages), origin, shape)
         rejected = [
             *_rejected(slot, pages),
@@ -62,12 +65,12 @@ async def ingest(
             fence=fence,
         )
         if not (commit.changes or commit.renewals or commit.checkpoints or commit.rejected):
-            return Ingested((), 0, 0, 0)
+            return Ingested((), 0, 0, 0, held)
         try:
             committed = await engine.commit(commit)  # P3, P6: all of it or nothing
         except Conflict:
             continue  # someone else's news came first: look again, decide again
-        return Ingested(folded.changes, committed.first, committed.inserted_us, len(rejected))
+        return Ingested(folded.changes, committed.first, committed.inserted_us, len(rejected), held)
     raise Conflict(
         "Other writers changed the same records again and again.",
         code="sync.contended",

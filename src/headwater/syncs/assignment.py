@@ -1,0 +1,111 @@
+"""One collection of one sync, with everything that its detectors need. Not here: when a detector runs."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from headwater.kit.budget import Urgency
+from headwater.kit.clock import Clock
+from headwater.kit.http import Http
+from headwater.model.record import Origin, Slot
+from headwater.providers.provider import Collection, Page, Scope
+from headwater.streams.engine import Checkpoint, Fence, StreamEngine
+from headwater.syncs.decide import Shape
+from headwater.syncs.ingest import Ingested, ingest
+
+_PARENTS = 200
+_DAY_US = 86_400_000_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """What is known of a collection's work; the ledger writes it down from time to time."""
+
+    last_checked_us: int | None = None
+    complete_us: int | None = None
+    backfill_records: int = 0
+    estimated_total: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Assignment:
+    """A collection of a sync in this process's hands. `saved` mirrors its checkpoints: nobody else writes them."""
+
+    slot: Slot
+    collection: Collection
+    engine: StreamEngine
+    clock: Clock
+    fence: Fence
+    open: Callable[[Urgency], Http]
+    parent: Slot | None = None
+    max_age_days: int | None = None
+    progress: Progress = field(default_factory=Progress)
+    saved: dict[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any])
+    one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held from request to commit where objects have no version: what was asked later is then committed later."""
+    ingested: Callable[[Ingested, Origin], None] = lambda _ingested, _origin: None
+
+    async def load(self) -> None:
+        """Read the checkpoints."""
+        checkpoints = await self.engine.checkpoints(self.slot)
+        self.saved = {(c.detector, c.scope): json.loads(c.value) for c in checkpoints if c.value is not None}
+
+    @property
+    def versioned(self) -> bool:
+        """Whether the API itself orders the states of an object."""
+        return self.collection.updated_at_source == "upstream"
+
+    @property
+    def shape(self) -> Shape:
+        """What `decide` must know of the collection now."""
+        oldest_us = None
+        if self.max_age_days is not None:
+            oldest_us = self.clock.now_us() - self.max_age_days * _DAY_US
+        return Shape(
+            slot=self.slot.number,
+            nested=self.collection.nested_fields,
+            ignore=self.collection.volatile,
+            oldest_us=oldest_us,
+        )
+
+    async def ingest(
+        self, pages: Sequence[Page], origin: Origin, checkpoints: Iterable[tuple[str, str, Any]] = ()
+    ) -> Ingested:
+        """Commit pages with the checkpoints that they complete: `(detector, scope, value)`, None to remove.
+
+        A checkpoint that says what is saved already is left out.
+        """
+        moved = [(d, scope, value) for d, scope, value in checkpoints if self.saved.get((d, scope)) != value]
+        done = await ingest(
+            self.engine,
+            self.slot,
+            self.shape,
+            pages,
+            origin=origin,
+            checkpoints=[
+                Checkpoint(
+                    self.slot.number, detector, None if value is None else json.dumps(value).encode(), scope
+                )
+                for detector, scope, value in moved
+            ],
+            fence=self.fence,
+        )
+        for detector, scope, value in moved:
+            self.saved[detector, scope] = value
+        self.ingested(done, origin)
+        return done
+
+    async def scopes(self, after: str = "") -> AsyncIterator[Scope | None]:
+        """Return the parent records to read below, by id, those above `after`; a single None where there is no parent."""
+        if self.parent is None:
+            yield None
+            return
+        while keys := await self.engine.keys(self.parent, after, _PARENTS):
+            alive = {held.position: id for id, held in keys if not held.deleted}
+            found = await self.engine.data(self.parent, sorted(alive))
+            for position, id in alive.items():
+                if position in found:
+                    yield Scope(id=id, data=found[position])
+            after = keys[-1][0]

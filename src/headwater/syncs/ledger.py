@@ -1,0 +1,364 @@
+"""The rows of the database in which a sync's work is written down: what to do, how far it is, how it is doing.
+
+Progress is gathered in memory and written for all syncs of the process in one transaction every few seconds; every
+write checks the lease's epoch, so that a process that was paused and woke up late writes nothing. Not here:
+checkpoints, which are committed with the records they cover (`streams`).
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from headwater.kit import durations
+from headwater.kit.clock import Clock, from_us, iso
+from headwater.model.ids import new_id
+from headwater.model.record import Slot
+from headwater.model.sync import CONTINUOUS, HealthStatus, Note
+from headwater.store import schema
+from headwater.store.database import Database
+from headwater.store.vault import Vault
+from headwater.streams.engine import Fence
+
+_SYNCS = "syncs"
+_LIST = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionPlan:
+    """One selected collection of a sync. `backfill_id`: a backfill to run. `sweep_id`: a sweep asked for by a person."""
+
+    slot: Slot
+    state: str
+    complete_us: int | None = None
+    backfill_id: str | None = None
+    sweep_id: str | None = None
+    sweep_confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a sync is to do. `credential` are the opened properties; `account` names whose quota is spent."""
+
+    sync_id: str
+    provider: str
+    config: dict[str, Any]
+    kind: str
+    account: str
+    credential_id: str
+    credential: dict[str, Any]
+    rate_limit: dict[str, Any] | None
+    rate_share: float
+    frequency: timedelta | None
+    max_age_days: int | None
+    health: dict[str, Any]
+    checks: int
+    stamp: int
+    """Changes whenever a user changed the sync or its credential."""
+    backfilled: bool
+    collections: tuple[CollectionPlan, ...]
+
+    @property
+    def lease(self) -> str:
+        """The name of the lease under which it is run."""
+        return lease_name(self.sync_id)
+
+
+def lease_name(sync_id: str) -> str:
+    """Return the name of a sync's lease."""
+    return f"sync:{sync_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionNews:
+    """What there is to write down of one collection. None leaves a column as it is."""
+
+    slot: int
+    state: str | None = None
+    error: str | None = None
+    last_checked_us: int | None = None
+    complete_us: int | None = None
+    backfill_id: str | None = None
+    backfill_started_us: int | None = None
+    backfill_records: int | None = None
+    backfill_total: int | None = None
+    backfill_completed_us: int | None = None
+
+
+class Ledger:
+    """Reads plans and writes progress. One for each process that runs syncs."""
+
+    def __init__(self, database: Database, vault: Vault, clock: Clock) -> None:
+        """Use the tables of `database`, and open credentials with `vault`."""
+        self._database = database
+        self._vault = vault
+        self._clock = clock
+
+    async def revision(self) -> int:
+        """Return the number that grows with every change that running processes must notice."""
+        async with self._database.read() as connection:
+            total = await connection.scalar(select(func.coalesce(func.sum(schema.revisions.c.number), 0)))
+        return int(total or 0)
+
+    async def active(self) -> set[str]:
+        """Return the ids of the syncs that are to run."""
+        async with self._database.read() as connection:
+            rows = await connection.scalars(select(schema.syncs.c.id).where(schema.syncs.c.status == "active"))
+            return set(rows)
+
+    async def plans(self, sync_ids: Iterable[str]) -> dict[str, Plan]:
+        """Return what these syncs are to do; those that are paused or gone are left out."""
+        wanted = sorted(sync_ids)
+        plans: dict[str, Plan] = {}
+        for start in range(0, len(wanted), _LIST):
+            async with self._database.read() as connection:
+                plans |= await self._some_plans(connection, wanted[start : start + _LIST])
+        return plans
+
+    async def _some_plans(self, connection: AsyncConnection, sync_ids: Sequence[str]) -> dict[str, Plan]:
+        syncs, credentials = schema.syncs, schema.credentials
+        rows = await connection.execute(
+            select(
+                syncs,
+                credentials.c.kind,
+                credentials.c.account,
+                credentials.c.properties,
+                credentials.c.secrets,
+                credentials.c.rate_limit,
+                credentials.c.updated_us.label("credential_us"),
+            )
+            .join(credentials, credentials.c.id == syncs.c.credential_id)
+            .where(syncs.c.id.in_(sync_ids), syncs.c.status == "active")
+        )
+        collections = await self._collections(connection, sync_ids)
+        plans: dict[str, Plan] = {}
+        for row in rows:
+            frequency = None if row.sync_frequency == CONTINUOUS else durations.parse(row.sync_frequency)
+            secrets = json.loads(self._vault.open(row.secrets))
+            plans[row.id] = Plan(
+                sync_id=row.id,
+                provider=row.provider,
+                config=json.loads(row.config),
+                kind=row.kind,
+                account=f"{row.provider}/{row.account}",
+                credential_id=row.credential_id,
+                credential=json.loads(row.properties) | secrets,
+                rate_limit=json.loads(row.rate_limit) if row.rate_limit else None,
+                rate_share=row.rate_share,
+                frequency=frequency,
+                max_age_days=row.max_age_days,
+                health=json.loads(row.health),
+                checks=row.checks,
+                stamp=row.updated_us + row.credential_us,
+                backfilled=row.initial_backfill_completed_us is not None,
+                collections=tuple(collections.get(row.id, ())),
+            )
+        return plans
+
+    async def _collections(
+        self, connection: AsyncConnection, sync_ids: Sequence[str]
+    ) -> dict[str, list[CollectionPlan]]:
+        chosen, slots = schema.sync_collections, schema.slots
+        backfills, sweeps = schema.backfills, schema.sweeps
+        open_backfills = {
+            row.slot: row.id
+            for row in await connection.execute(
+                select(backfills.c.slot, backfills.c.id)
+                .join(chosen, chosen.c.slot == backfills.c.slot)
+                .where(chosen.c.sync_id.in_(sync_ids), backfills.c.outcome.is_(None))
+                .order_by(backfills.c.requested_us, backfills.c.id)
+            )
+        }
+        open_sweeps = {
+            row.slot: row
+            for row in await connection.execute(
+                select(sweeps.c.slot, sweeps.c.id, sweeps.c.confirmed)
+                .join(chosen, chosen.c.slot == sweeps.c.slot)
+                .where(chosen.c.sync_id.in_(sync_ids), sweeps.c.state.in_(("requested", "running")))
+                .order_by(sweeps.c.requested_us, sweeps.c.id)
+            )
+        }
+        found: dict[str, list[CollectionPlan]] = {}
+        for row in await connection.execute(
+            select(chosen, slots.c.partition)
+            .join(slots, slots.c.slot == chosen.c.slot)
+            .where(chosen.c.sync_id.in_(sync_ids), chosen.c.selected)
+            .order_by(chosen.c.slot)
+        ):
+            asked = open_sweeps.get(row.slot)
+            found.setdefault(row.sync_id, []).append(
+                CollectionPlan(
+                    slot=Slot(
+                        number=row.slot,
+                        partition=row.partition,
+                        sync_id=row.sync_id,
+                        collection_id=row.collection_id,
+                    ),
+                    state=row.state,
+                    complete_us=row.complete_us,
+                    backfill_id=open_backfills.get(row.slot),
+                    sweep_id=asked.id if asked else None,
+                    sweep_confirmed=bool(asked and asked.confirmed),
+                )
+            )
+        return found
+
+    # --- writing ------------------------------------------------------------------------------------------------
+
+    async def write(self, news: Sequence[tuple[Fence, CollectionNews]]) -> None:
+        """Write the progress of many collections, each only if its lease is still ours."""
+        if not news:
+            return
+        async with self._database.write() as connection:
+            for fence, one in news:
+                await self._write_one(connection, fence, one)
+
+    async def _write_one(self, connection: AsyncConnection, fence: Fence, news: CollectionNews) -> None:
+        ours = _ours(fence)
+        values = {
+            name: value
+            for name in ("state", "last_checked_us", "complete_us")
+            if (value := getattr(news, name)) is not None
+        }
+        if news.state is not None or news.error is not None:
+            values["error"] = news.error
+        chosen, backfills = schema.sync_collections, schema.backfills
+        if values:
+            await connection.execute(update(chosen).where(chosen.c.slot == news.slot, ours).values(values))
+        if news.backfill_id is None:
+            return
+        values = {
+            name: value
+            for name, value in (
+                ("started_us", news.backfill_started_us),
+                ("records", news.backfill_records),
+                ("estimated_total", news.backfill_total),
+                ("completed_us", news.backfill_completed_us),
+            )
+            if value is not None
+        }
+        if news.backfill_completed_us is not None:
+            values["outcome"] = "completed"
+        if values:
+            await connection.execute(
+                update(backfills).where(backfills.c.id == news.backfill_id, ours).values(values)
+            )
+
+    async def backfilled(self, fence: Fence, sync_id: str) -> None:
+        """Note that a sync's first backfills are all completed."""
+        syncs = schema.syncs
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(syncs)
+                .where(syncs.c.id == sync_id, syncs.c.initial_backfill_completed_us.is_(None), _ours(fence))
+                .values(initial_backfill_completed_us=self._clock.now_us())
+            )
+
+    async def health(self, fence: Fence, plan: Plan, status: HealthStatus, notes: Sequence[Note]) -> None:
+        """Write a sync's health; `since` moves only when the status does."""
+        now = iso(from_us(self._clock.now_us()))
+        since = plan.health.get("since", now) if plan.health.get("status") == status else now
+        health = {
+            "status": status,
+            "notes": [{"code": note.code, "text": note.text, "about": note.about} for note in notes],
+            "since": since,
+        }
+        plan.health.clear()
+        plan.health.update(health)
+        async with self._database.write() as connection:
+            await connection.execute(
+                update(schema.syncs)
+                .where(schema.syncs.c.id == plan.sync_id, _ours(fence))
+                .values(health=json.dumps(health))
+            )
+            refused = [note for note in health["notes"] if note["code"].startswith("provider.credential")]
+            credentials = schema.credentials
+            of_credential = {
+                "status": HealthStatus.ERROR if refused else HealthStatus.OK,
+                "notes": refused,
+                "since": since,
+            }
+            await connection.execute(
+                update(credentials)
+                .where(credentials.c.id == plan.credential_id, _ours(fence))
+                .values(health=json.dumps(of_credential))
+            )
+
+    async def sweep_news(
+        self,
+        fence: Fence,
+        slot: Slot,
+        sweep_id: str | None,
+        state: str,
+        *,
+        started_us: int,
+        seen: int = 0,
+        missing: int = 0,
+        deleted: int = 0,
+    ) -> None:
+        """Write down a sweep that a person asked for, or that has something to tell."""
+        sweeps = schema.sweeps
+        now = self._clock.now_us()
+        values = {
+            "state": state,
+            "started_us": started_us,
+            "completed_us": None if state == "running" else now,
+            "seen": seen,
+            "missing": missing,
+            "deleted": deleted,
+        }
+        async with self._database.write() as connection:
+            if sweep_id is not None:
+                await connection.execute(update(sweeps).where(sweeps.c.id == sweep_id, _ours(fence)).values(values))
+            else:
+                await connection.execute(
+                    insert(sweeps).values(id=new_id(), slot=slot.number, requested_us=started_us, **values)
+                )
+
+    async def suspects(self, slot: Slot, ids: Sequence[str]) -> dict[str, int]:
+        """Return which of these records the sweep before missed, with the version that they had."""
+        found: dict[str, int] = {}
+        suspects = schema.suspects
+        async with self._database.read() as connection:
+            for start in range(0, len(ids), _LIST):
+                rows = await connection.execute(
+                    select(suspects.c.upstream_id, suspects.c.position).where(
+                        suspects.c.slot == slot.number, suspects.c.upstream_id.in_(ids[start : start + _LIST])
+                    )
+                )
+                found.update({row.upstream_id: row.position for row in rows})
+        return found
+
+    async def replace_suspects(self, slot: Slot, suspects: dict[str, int]) -> None:
+        """Keep which records a sweep missed, for the next one."""
+        table = schema.suspects
+        async with self._database.read() as connection:
+            if not suspects and not await connection.scalar(
+                select(exists().where(table.c.slot == slot.number))
+            ):
+                return
+        async with self._database.write() as connection:
+            await connection.execute(delete(table).where(table.c.slot == slot.number))
+            if suspects:
+                await connection.execute(
+                    insert(table),
+                    [{"slot": slot.number, "upstream_id": id, "position": at} for id, at in suspects.items()],
+                )
+
+    async def rejected(self, slots: Sequence[int]) -> int:
+        """Return how many objects of these slots could not be read."""
+        async with self._database.read() as connection:
+            count = await connection.scalar(
+                select(func.count()).select_from(schema.rejected).where(schema.rejected.c.slot.in_(slots))
+            )
+        return int(count or 0)
+
+
+def _ours(fence: Fence) -> Any:
+    """Return the condition that the lease has not changed hands."""
+    leases = schema.leases
+    return exists().where(leases.c.name == fence.lease, leases.c.epoch == fence.epoch)

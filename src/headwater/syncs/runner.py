@@ -1,0 +1,317 @@
+"""The runner of a process: takes a fair share of the syncs under leases, runs them, and lets go cleanly.
+
+A lease has an epoch that every transaction checks, so that a process that was stopped and woke up late writes
+nothing. Not here: what one collection does (`collection`).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from headwater.errors import HeadwaterError, LeaseLost
+from headwater.kit.clock import Clock
+from headwater.kit.tasks import ended, supervised
+from headwater.model.record import Origin
+from headwater.model.sync import HealthStatus, Note
+from headwater.providers.catalogue import Catalogue
+from headwater.providers.provider import Provider
+from headwater.store.leases import Leases
+from headwater.streams.engine import Fence, StreamEngine
+from headwater.syncs.accounts import Accounts
+from headwater.syncs.assignment import Assignment
+from headwater.syncs.collection import CollectionRun
+from headwater.syncs.ingest import Ingested
+from headwater.syncs.ledger import CollectionNews, Ledger, Plan, lease_name
+from headwater.syncs.retire import retire
+
+_LOG = structlog.get_logger(__name__)
+_TICK = 0.5
+"""Seconds between two looks at the leases and at what users changed."""
+_FLUSH = 2.0
+"""Seconds between two writes of progress."""
+
+Watch = Callable[[str, Ingested, Origin], None]
+"""Is told of everything that is ingested, with its collection id: for metrics."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What every run of a sync uses."""
+
+    engine: StreamEngine
+    ledger: Ledger
+    accounts: Accounts
+    catalogue: Catalogue
+    clock: Clock
+    reload: Callable[[], Awaitable[None]]
+    """Brings the catalogue up to date with the stored `rest` documents."""
+    watch: Watch = lambda _collection_id, _ingested, _origin: None
+
+
+@dataclass(slots=True, kw_only=True)
+class SyncRun:
+    """One sync at work under its lease. `done` when it was stopped, or has lost its lease."""
+
+    parts: Parts
+    plan: Plan
+    fence: Fence
+    collections: list[CollectionRun] = field(default_factory=list[CollectionRun])
+    task: asyncio.Task[None] | None = None
+    _health_changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _written: dict[int, CollectionNews] = field(default_factory=dict[int, CollectionNews])
+    _crash: Note | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self.task = asyncio.create_task(self._supervised(), name=self.plan.lease)
+
+    async def stop(self) -> None:
+        """End; commits under way are finished or not made at all."""
+        if self.task is not None:
+            await ended(self.task)
+
+    def update(self, plan: Plan) -> bool:
+        """Take in what a user changed; return whether the run must be started anew for it."""
+        old, self.plan = self.plan, plan
+        if plan.stamp != old.stamp or len(plan.collections) != len(self.collections):
+            return True
+        by_slot = {chosen.slot.number: chosen for chosen in plan.collections}
+        for run in self.collections:
+            run.update(by_slot[run.work.slot.number])
+            if plan.checks != old.checks:
+                run.look_now()
+        return False
+
+    def news(self) -> list[tuple[Fence, CollectionNews]]:
+        """Return what there is to write down since the last time."""
+        changed: list[tuple[Fence, CollectionNews]] = []
+        for run in self.collections:
+            one = run.news()
+            if self._written.get(one.slot) != one:
+                self._written[one.slot] = one
+                changed.append((self.fence, one))
+        return changed
+
+    async def _supervised(self) -> None:
+        with suppress(LeaseLost):
+            await supervised(self._run, crashed=self._crashed)
+
+    async def _crashed(self, error: Exception, crashes: int) -> None:
+        """Report a bug of ours: it is logged with its traceback, and told in the sync's health."""
+        if (lost := _find_lost(error)) is not None:
+            raise lost from None
+        _LOG.error("sync crashed", sync_id=self.plan.sync_id, crashes=crashes, exc_info=error)
+        self._crash = Note(
+            code="internal",
+            text=(
+                f"Headwater itself failed at this sync ({type(error).__name__}); it has been started again"
+                f" ({crashes}). Nothing is lost. The log has the traceback; please report it."
+            ),
+        )
+        await self._tell()
+
+    async def _run(self) -> None:
+        provider = self.parts.catalogue.get(self.plan.provider)
+        if provider is None:
+            self._crash = Note(
+                code="provider.not_found",
+                text=f"There is no provider {self.plan.provider}. Store its document again, or delete the sync.",
+            )
+            await self._tell()
+            return
+        self._crash = None
+        self.collections = self._collections(provider)
+        async with asyncio.TaskGroup() as tasks:
+            for run in self.collections:
+                tasks.create_task(run.run())
+            tasks.create_task(self._keep_telling())
+            tasks.create_task(self._note_backfilled())
+            if self.plan.max_age_days is not None:
+                tasks.create_task(retire([run.work for run in self.collections]))
+
+    def _collections(self, provider: Provider) -> list[CollectionRun]:
+        open = self.parts.accounts.open(self.plan, provider)
+        runs: dict[str, CollectionRun] = {}
+        for chosen in self.plan.collections:
+            collection = provider.collection(chosen.slot.collection_id.partition(":")[2])
+            if collection is None:
+                continue
+            work = Assignment(
+                slot=chosen.slot,
+                collection=collection,
+                engine=self.parts.engine,
+                clock=self.parts.clock,
+                fence=self.fence,
+                open=open,
+                max_age_days=self.plan.max_age_days,
+                ingested=lambda done, origin, id=chosen.slot.collection_id: self.parts.watch(id, done, origin),
+            )
+            runs[collection.name] = CollectionRun(
+                work=work,
+                plan=chosen,
+                ledger=self.parts.ledger,
+                fence=self.fence,
+                frequency=self.plan.frequency,
+                noted=self._health_changed.set,
+            )
+        for run in runs.values():
+            parent = runs.get(run.work.collection.parent or "")
+            if parent is not None:
+                run.work.parent, run.after = parent.work.slot, parent.backfilled
+        return list(runs.values())
+
+    # --- health -------------------------------------------------------------------------------------------------
+
+    async def _keep_telling(self) -> None:
+        """Write the health whenever a note comes or goes."""
+        while True:
+            self._health_changed.clear()
+            await self._tell()
+            await self._health_changed.wait()
+
+    async def _tell(self) -> None:
+        await self.parts.ledger.write(self.news())
+        notes = [note for run in self.collections for note in run.notes.values()]
+        if self._crash is not None:
+            notes.append((HealthStatus.ERROR, self._crash))
+        unreadable = await self.parts.ledger.rejected([run.work.slot.number for run in self.collections])
+        if unreadable:
+            text = (
+                f"{unreadable} objects could not be read as their collections say; the others are not held up."
+                f" See GET /v1/syncs/{self.plan.sync_id}/rejected."
+            )
+            notes.append((HealthStatus.WARN, Note(code="objects.rejected", text=text)))
+        order = (HealthStatus.ERROR, HealthStatus.WARN)
+        status = next((s for s in order if any(s == of for of, _ in notes)), HealthStatus.OK)
+        await self.parts.ledger.health(self.fence, self.plan, status, [note for _, note in notes])
+
+    async def _note_backfilled(self) -> None:
+        for run in self.collections:
+            await run.backfilled.wait()
+        if not self.plan.backfilled:
+            await self.parts.ledger.backfilled(self.fence, self.plan.sync_id)
+
+
+def _find_lost(error: BaseException) -> LeaseLost | None:
+    """Find a lost lease in what the tasks of a run raised."""
+    if isinstance(error, LeaseLost):
+        return error
+    if isinstance(error, BaseExceptionGroup):
+        return next((lost for one in error.exceptions if (lost := _find_lost(one)) is not None), None)
+    return None
+
+
+class Runner:
+    """Runs this process's share of the syncs."""
+
+    def __init__(self, parts: Parts, leases: Leases, *, lease_time: timedelta) -> None:
+        """Run syncs with `parts` under `leases`, which expire after `lease_time` without a beat."""
+        self._parts = parts
+        self._leases = leases
+        self._beat_every = lease_time.total_seconds() / 4
+        self._runs: dict[str, SyncRun] = {}
+        self._revision = -1
+        self._look = asyncio.Event()
+
+    def look(self) -> None:
+        """Look at what users changed at once, not at the next tick."""
+        self._look.set()
+
+    async def run(self) -> None:
+        """Work until cancelled; then stop every sync, write down its progress and give the leases back (P9)."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._keep(self._beat, self._beat_every))
+                tasks.create_task(self._keep(self._balance, _TICK))
+                tasks.create_task(self._keep(self._flush, _FLUSH))
+        finally:
+            await self._stop(list(self._runs))
+            with suppress(HeadwaterError):
+                await self._leases.release_all()
+
+    async def _keep(self, step: Callable[[], Awaitable[None]], every: float) -> None:
+        """Take a step again and again. Trouble with the database is waited out: the next step is another try."""
+        while True:
+            try:
+                await step()
+            except HeadwaterError as error:
+                _LOG.warning("runner waits", code=error.error_code, reason=error.message)
+            try:
+                async with asyncio.timeout(every):
+                    await self._look.wait()
+                self._look.clear()
+            except TimeoutError:
+                pass
+
+    async def _beat(self) -> None:
+        """Say that we are alive; when we were silent for too long, everything has passed to others."""
+        try:
+            await self._leases.beat()
+        except LeaseLost:
+            _LOG.warning("leases lost: this process was silent for too long")
+            await self._drop(list(self._runs))
+            await self._leases.register()
+
+    async def _balance(self) -> None:
+        """Take what is free up to a fair share, give back what is above it, and take in what users changed."""
+        await self._drop([id for id, run in self._runs.items() if run.task is not None and run.task.done()])
+        revision = await self._parts.ledger.revision()
+        changed = revision != self._revision
+        active = await self._parts.ledger.active()
+        await self._stop([id for id in self._runs if id not in active])
+        if changed:
+            await self._parts.reload()
+            await self._update()
+            self._revision = revision
+        share = -(-len(active) // max(await self._leases.alive(), 1))
+        await self._stop(sorted(self._runs)[share:])
+        if len(self._runs) < share:
+            names = [lease_name(id) for id in active - self._runs.keys()]
+            await self._start(await self._leases.claim(names, share - len(self._runs)))
+
+    async def _start(self, fences: list[Fence]) -> None:
+        plans = await self._parts.ledger.plans(fence.lease.partition(":")[2] for fence in fences)
+        for fence in fences:
+            plan = plans.get(fence.lease.partition(":")[2])
+            if plan is None:
+                await self._leases.release(fence)
+                continue
+            run = self._runs[plan.sync_id] = SyncRun(parts=self._parts, plan=plan, fence=fence)
+            run.start()
+
+    async def _update(self) -> None:
+        """Hand users' changes to the runs; those that need it are started anew."""
+        plans = await self._parts.ledger.plans(self._runs)
+        for id, plan in plans.items():
+            run = self._runs[id]
+            if run.update(plan):
+                await run.stop()
+                fresh = self._runs[id] = SyncRun(parts=self._parts, plan=plan, fence=run.fence)
+                fresh.start()
+
+    async def _stop(self, ids: list[str]) -> None:
+        """Stop syncs cleanly and give their leases back."""
+        runs = [self._runs.pop(id) for id in ids]
+        await asyncio.gather(*(run.stop() for run in runs))
+        news = [one for run in runs for one in run.news()]
+        if not runs:
+            return
+        with suppress(HeadwaterError):
+            await self._parts.ledger.write(news)
+            for run in runs:
+                await self._leases.release(run.fence)
+
+    async def _drop(self, ids: list[str]) -> None:
+        """Stop syncs that are not ours any more, or that ended by themselves; their leases stay as they are."""
+        for id in ids:
+            await self._runs.pop(id).stop()
+
+    async def _flush(self) -> None:
+        """Write down the progress of all syncs."""
+        await self._parts.ledger.write([one for run in self._runs.values() for one in run.news()])
+
+

@@ -1,0 +1,199 @@
+"""Sweep: list everything that exists and compare it with what we hold: finds deletes and silent changes.
+
+A missing id is a candidate, not a delete: it is verified by a read of its own where the API has one, and otherwise
+must be missing from two sweeps. A failed page voids the sweep. When more is missing than can be believed, the sweep
+stops and waits for a person. Not here: when to sweep.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pyroaring import BitMap64
+
+from headwater.errors import Halt, Retry
+from headwater.kit.budget import Urgency
+from headwater.kit.http import Http
+from headwater.model.record import Held, Observed, Origin
+from headwater.providers.provider import Page, ReadOne, Scope
+from headwater.syncs.assignment import Assignment
+
+_KEYS = 5_000
+_DELETES = 500
+BRAKE_SHARE = 0.1
+BRAKE_COUNT = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspects:
+    """Records that the sweep before missed, by upstream id with the version they had; and how to keep the next ones."""
+
+    known: Callable[[Sequence[str]], Awaitable[dict[str, int]]]
+    replace: Callable[[dict[str, int]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """What a whole sweep found. `braked`: it stopped before deleting, because too much was missing."""
+
+    started_us: int
+    seen: int
+    missing: int
+    deleted: int
+    changed: int
+    braked: bool = False
+
+
+async def sweep(
+    work: Assignment, suspects: Suspects, *, urgency: Urgency = Urgency.SWEEP, confirmed: bool = False
+) -> Swept:
+    """List a collection whole, ingest what changed, delete what is verified to be gone.
+
+    `confirmed`: a person has said that what is missing is deleted.
+    Raises: Retry, Halt (the sweep is void: nothing was deleted), LeaseLost.
+    """
+    http = work.open(urgency)
+    listed = await _list(work, http)
+    missing = await _missing(work, listed)
+    held = (await work.engine.count([work.slot])).get(work.slot.number)
+    records = held.records if held is not None else 0
+    too_many = len(missing) >= BRAKE_COUNT and len(missing) > BRAKE_SHARE * records
+    gone: dict[str, int] = {}
+    braked = False
+    if confirmed:
+        gone = dict.fromkeys(missing, listed.started_us)
+    elif work.collection.read_one is not None and not (too_many and not listed.positions):
+        gone = await _verify(work, http, work.collection.read_one, missing, listed)
+    elif too_many:
+        braked = True
+    elif missing:
+        before = await suspects.known(sorted(missing))
+        gone = {id: listed.started_us for id, held in missing.items() if before.get(id) == held.position}
+    if not braked:
+        await suspects.replace({id: held.position for id, held in missing.items() if id not in gone})
+    deleted = await _delete(work, gone)
+    return Swept(
+        started_us=listed.started_us,
+        seen=len(listed.positions),
+        missing=len(missing),
+        deleted=deleted,
+        changed=listed.changed,
+        braked=braked,
+    )
+
+
+@dataclass(slots=True)
+class _Listed:
+    """A whole listing: the positions of the records that it showed."""
+
+    started_us: int
+    positions: BitMap64
+    changed: int = 0
+
+
+async def _list(work: Assignment, http: Http) -> _Listed:
+    """Read everything; ingest it where the listing shows whole objects."""
+    read = work.collection.read_ids or work.collection.read_all
+    ids_only = work.collection.read_ids is not None
+    listed: _Listed | None = None
+    async for scope in work.scopes():
+        last: Page | None = None
+        async for page in read(http, scope, None):
+            last = page
+            if listed is None:
+                listed = _Listed(page.asked_us, BitMap64())
+            if ids_only:
+                await _note(work, http, scope, page, listed)
+                continue
+            done = await work.ingest([page], Origin.SWEEP)
+            listed.positions.update(held.position for held in done.held.values())
+            listed.changed += len(done.changes)
+        if last is None or last.resume is not None:
+            raise Retry("The listing ended without a last page.", code="provider.broken_answer")
+    return listed or _Listed(work.clock.now_us(), BitMap64())
+
+
+async def _note(work: Assignment, http: Http, scope: Scope | None, page: Page, listed: _Listed) -> None:
+    """Note the records of a page of ids, and read those that we do not hold."""
+    held = await work.engine.held(work.slot, [one.id for one in page.observed])
+    listed.positions.update(one.position for one in held.values())
+    if work.collection.read_one is None:
+        return
+    for one in page.observed:
+        if one.id not in held or held[one.id].deleted:
+            found = await work.collection.read_one(http, scope, one.id)
+            listed.changed += len((await work.ingest([found], Origin.SWEEP)).changes)
+
+
+async def _missing(work: Assignment, listed: _Listed) -> dict[str, Held]:
+    """Return the records that the listing did not show, by upstream id.
+
+    Only those last heard of before it began: what came in meanwhile may not have been there for its pages.
+    """
+    missing: dict[str, Held] = {}
+    after = ""
+    while keys := await work.engine.keys(work.slot, after, _KEYS):
+        for id, held in keys:
+            if not held.deleted and held.asked_us < listed.started_us and held.position not in listed.positions:
+                missing[id] = held
+        after = keys[-1][0]
+    return missing
+
+
+async def _verify(
+    work: Assignment, http: Http, read_one: ReadOne, missing: dict[str, Held], listed: _Listed
+) -> dict[str, int]:
+    """Read each missing record by itself; return those that the API says are gone, with the time we asked.
+
+    Those it shows are ingested.
+
+    Before a mass of refusals is believed, a record that the listing did show must be readable in the same way.
+    """
+    gone: dict[str, int] = {}
+    if len(missing) >= BRAKE_COUNT:
+        await _try_known(work, http, read_one, missing, listed)
+    for id in missing:
+        page = await read_one(http, await _scope_of(work, id), id)
+        if page.observed and page.observed[0].deleted:
+            gone[id] = page.asked_us
+        else:
+            await work.ingest([page], Origin.SWEEP)
+    return gone
+
+
+async def _try_known(
+    work: Assignment, http: Http, read_one: ReadOne, missing: dict[str, Held], listed: _Listed
+) -> None:
+    """Raise Halt when a record that was just listed cannot be read: then a 404 says nothing."""
+    after = ""
+    while keys := await work.engine.keys(work.slot, after, _KEYS):
+        for id, held in keys:
+            if id not in missing and held.position in listed.positions:
+                page = await read_one(http, await _scope_of(work, id), id)
+                if page.observed and page.observed[0].deleted:
+                    raise Halt(
+                        "The API lists objects that it says do not exist when they are read one by one.",
+                        code="sweep.unverifiable",
+                        fix="Check the credential's scopes and the path for single objects.",
+                    )
+                return
+        after = keys[-1][0]
+
+
+async def _scope_of(work: Assignment, id: str) -> Scope | None:
+    """Return the parent below which a record is read: the part of its id before the last slash."""
+    if work.parent is None:
+        return None
+    entry = await work.engine.record(work.parent, id.rpartition("/")[0])
+    return None if entry is None else Scope(id=entry.upstream_id, data=entry.data)
+
+
+async def _delete(work: Assignment, gone: Mapping[str, int]) -> int:
+    """Commit the deletes. One that we asked about before its record's last news is late, and changes nothing (P2)."""
+    ids, deleted = sorted(gone), 0
+    for start in range(0, len(ids), _DELETES):
+        pages = [
+            Page(observed=[Observed(id, b"", b"", deleted=True)], asked_us=gone[id])
+            for id in ids[start : start + _DELETES]
+        ]
+        deleted += len((await work.ingest(pages, Origin.SWEEP)).changes)
+    return deleted
