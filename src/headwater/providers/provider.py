@@ -129,8 +129,8 @@ class CredentialKind:
 class Provider:
     """An API.
 
-    `connect` opens the API for a credential: it gets the sync's `config`, the credential's kind and
-    properties, and returns base URL and authorizer (see `kit.http`).
+    It is opened by `kit.http.Client` with its base URL and what `authorize` makes of a credential; a sync first
+    takes `configured(config)`.
     """
 
     name: str
@@ -149,6 +149,16 @@ class Provider:
     config_schema: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     version: int = 1
     """Of a `rest` document: counted up each time it is stored."""
+    configure: "Callable[[Mapping[str, JSON]], Provider] | None" = None
+    """Where addresses depend on a sync's `config`: return this provider with it filled in. Raises: Invalid."""
+
+    def configured(self, config: Mapping[str, JSON]) -> "Provider":
+        """Return this provider as it is for a sync of this config. Raises: Invalid when a needed value is missing."""
+        return self.configure(config) if self.configure else self
+
+    def base_url_for(self, config: Mapping[str, JSON]) -> str:
+        """Return the base URL for a sync of this config. Raises: Invalid when a needed value is missing."""
+        return self.configured(config).base_url
 
     def collection(self, name: str) -> Collection | None:
         """Return the collection of this name (without the provider's)."""
