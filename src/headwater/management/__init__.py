@@ -1,4 +1,4 @@
-"""What the Management API, the console and the CLI's local commands call: every rule about what users may change.
+"""What the API and the console call: every rule about what users may change.
 
-Belongs here: credentials, syncs, keys, `rest` documents; who may see what (P12). Does not: HTTP, tables of the log.
+Belongs here: credentials, syncs, keys, `rest` documents; who may see what (P12). Does not: HTTP, the log.
 """

@@ -25,8 +25,8 @@ class Caller:
     def require(self, permission: Permission) -> None:
         """Raise Forbidden unless the key has the permission."""
         if permission not in self.permissions and Permission.ADMIN not in self.permissions:
+            how = f"headwater key create --scope {permission}"
             raise Forbidden(
                 f"This API key lacks the {permission} scope.",
-                fix=f"Use a key with the {permission} scope, or make one: headwater key create --scope
-                {permission}.",
+                fix=f"Use a key with the {permission} scope, or make one: {how}.",
             )
