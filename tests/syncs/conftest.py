@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from tests.syncs.shelf import Shelf
 
 from headwater.kit.clock import SystemClock
 from headwater.model.position import Stream, start
@@ -13,7 +14,6 @@ from headwater.providers.provider import Collection
 from headwater.streams.engine import Fence, StreamEngine
 from headwater.streams.memory import MemoryStreams
 from headwater.syncs.assignment import Assignment
-from shelf import Shelf
 
 SLOT = Slot(number=1, partition=0, sync_id="s", collection_id="shelf:thing")
 

@@ -3,8 +3,9 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.syncs.conftest import Assign, events, records
+from tests.syncs.shelf import Shelf
 
-from conftest import Assign, events, records
 from headwater.errors import LeaseLost, Retry
 from headwater.kit.clock import SystemClock
 from headwater.streams.memory import MemoryStreams
@@ -12,7 +13,6 @@ from headwater.syncs.assignment import Assignment
 from headwater.syncs.backfill import backfill
 from headwater.syncs.poll import poll
 from headwater.syncs.sweep import Suspects, sweep
-from shelf import Shelf
 
 
 def no_suspects() -> Suspects:
@@ -328,5 +328,24 @@ async def test_whatever_happens_the_streams_end_equal_to_the_api(
     await poll(work, new_scopes=True)
     for _ in range(2):
         shelf.now_us += 1
+        await sweep(work, suspects)
+    assert await records(engine) == shelf.alive()
+
+
+async def test_whole_list_that_has_not_changed_costs_one_request(
+    shelf: Shelf, engine: MemoryStreams, assign: Assign
+) -> None:
+    """With validators a whole list is read again only when something changed, and deletes are still found."""
+    for number in range(7):
+        shelf.put(f"o{number}")
+    work = await assign(shelf.whole())
+    await backfill(work, "b1")
+    suspects = no_suspects()
+    await sweep(work, suspects)
+    pages = shelf.pages
+    await sweep(work, suspects)
+    assert shelf.pages == pages + 1
+    shelf.vanish("o3")
+    for _ in range(2):
         await sweep(work, suspects)
     assert await records(engine) == shelf.alive()

@@ -96,6 +96,8 @@ class Collection:
     """A cheaper listing for sweeps, whose `Observed` carry ids and an empty `raw`. Default: `read_all`."""
     parent: str | None = None
     """Name of the collection whose records it is read below."""
+    reads_whole: bool = False
+    """`read_since` takes no time: it reads the whole list, and says when nothing has changed (304)."""
     since_in_order: bool = False
     """`read_since` gives objects by ascending update time, so that each page moves the checkpoint."""
     sees_deletes: bool = False
@@ -129,8 +131,8 @@ class CredentialKind:
 class Provider:
     """An API.
 
-    It is opened by `kit.http.Client` with its base URL and what `authorize` makes of a credential; a sync first
-    takes `configured(config)`.
+    It is opened by `kit.http.Client` with its base URL and what `authorize` makes of a credential; a sync
+    first takes `configured(config)`.
     """
 
     name: str
@@ -150,10 +152,10 @@ class Provider:
     version: int = 1
     """Of a `rest` document: counted up each time it is stored."""
     configure: "Callable[[Mapping[str, JSON]], Provider] | None" = None
-    """Where addresses depend on a sync's `config`: return this provider with it filled in. Raises: Invalid."""
+    """Where addresses depend on a sync's `config`: returns this provider with it filled in."""
 
     def configured(self, config: Mapping[str, JSON]) -> "Provider":
-        """Return this provider as it is for a sync of this config. Raises: Invalid when a needed value is missing."""
+        """Return this provider for a sync of this config. Raises: Invalid when a needed value is missing."""
         return self.configure(config) if self.configure else self
 
     def base_url_for(self, config: Mapping[str, JSON]) -> str:

@@ -28,7 +28,7 @@ class Accounts:
         if plan.rate_share < 1:
             limiter = self._governor(plan, provider).share(plan.rate_share)
         client = Client(
-            provider.base_url_for(plan.config),
+            provider.base_url,
             authorizer=provider.authorize(plan.kind, plan.credential),
             limiter=limiter,
             urgency=Urgency.CHANGES,

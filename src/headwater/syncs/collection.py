@@ -61,7 +61,7 @@ class CollectionRun:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._backfills())
             tasks.create_task(self._polls())
-            if self.work.collection.read_since is not None:
+            if self._follows:
                 tasks.create_task(self._sweeps())
 
     def news(self) -> CollectionNews:
@@ -132,7 +132,7 @@ class CollectionRun:
 
     async def _polls(self) -> None:
         """Look for changes again and again, oftener while there are some."""
-        follows = self.work.collection.read_since is not None
+        follows = self._follows
         if not follows:
             await self.backfilled.wait()
         pace = Pace(
@@ -151,6 +151,11 @@ class CollectionRun:
             took = timedelta(seconds=self.work.clock.monotonic() - started)
             wait = next_wait(wait, pace, changed=changed > 0, took=took)
             await self._pause(wait, looks)
+
+    @property
+    def _follows(self) -> bool:
+        """Whether changes can be asked for by time; else every look is a sweep."""
+        return self.work.collection.read_since is not None and not self.work.collection.reads_whole
 
     def _has_watermark(self) -> bool:
         return self.backfilled.is_set() or any(detector == "since" for detector, _ in self.work.saved)

@@ -16,7 +16,7 @@ from headwater.providers.provider import Collection, Page, ReadSince, Scope, Sin
 from headwater.syncs.assignment import Assignment
 
 FOLLOWED: Mapping[str, Callable[[Collection], ReadSince | None]] = {
-    "since": lambda collection: collection.read_since,
+    "since": lambda collection: None if collection.reads_whole else collection.read_since,
     "removed": lambda collection: collection.read_removed,
 }
 """The detectors that ask for changes by time, by the name of their checkpoint.

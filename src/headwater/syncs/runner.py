@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import structlog
 
-from headwater.errors import HeadwaterError, LeaseLost
+from headwater.errors import HeadwaterError, Invalid, LeaseLost
 from headwater.kit.clock import Clock
 from headwater.kit.tasks import ended, supervised
 from headwater.model.record import Origin
@@ -123,6 +123,12 @@ class SyncRun:
             )
             await self._tell()
             return
+        try:
+            provider = provider.configured(self.plan.config)
+        except Invalid as error:
+            self._crash = Note(code=error.error_code, text=f"{error.message} {error.fix or ''}".strip())
+            await self._tell()
+            return
         self._crash = None
         self.collections = self._collections(provider)
         async with asyncio.TaskGroup() as tasks:
@@ -214,6 +220,7 @@ class Runner:
         self._leases = leases
         self._beat_every = lease_time.total_seconds() / 4
         self._runs: dict[str, SyncRun] = {}
+        self._active: set[str] = set()
         self._revision = -1
         self._look = asyncio.Event()
 
@@ -260,17 +267,16 @@ class Runner:
         """Take what is free up to a fair share, give back what is above it, and take in what users changed."""
         await self._drop([id for id, run in self._runs.items() if run.task is not None and run.task.done()])
         revision = await self._parts.ledger.revision()
-        changed = revision != self._revision
-        active = await self._parts.ledger.active()
-        await self._stop([id for id in self._runs if id not in active])
-        if changed:
+        if revision != self._revision:
             await self._parts.reload()
+            self._active = await self._parts.ledger.active()
+            await self._stop([id for id in self._runs if id not in self._active])
             await self._update()
             self._revision = revision
-        share = -(-len(active) // max(await self._leases.alive(), 1))
+        share = -(-len(self._active) // max(await self._leases.alive(), 1))
         await self._stop(sorted(self._runs)[share:])
         if len(self._runs) < share:
-            names = [lease_name(id) for id in active - self._runs.keys()]
+            names = [lease_name(id) for id in self._active - self._runs.keys()]
             await self._start(await self._leases.claim(names, share - len(self._runs)))
 
     async def _start(self, fences: list[Fence]) -> None:

@@ -14,9 +14,11 @@ from headwater.errors import Halt, Retry
 from headwater.kit.budget import Urgency
 from headwater.kit.http import Http
 from headwater.model.record import Held, Observed, Origin
-from headwater.providers.provider import Page, ReadOne, Scope
+from headwater.providers.provider import Page, ReadAll, ReadOne, Scope, Since
 from headwater.syncs.assignment import Assignment
 
+WHOLE = "whole"
+"""Name of the checkpoint with the validators of the last whole list in which everything was as we hold it."""
 _KEYS = 5_000
 _DELETES = 500
 BRAKE_SHARE = 0.1
@@ -53,6 +55,8 @@ async def sweep(
     """
     http = work.open(urgency)
     listed = await _list(work, http)
+    if listed.unchanged:
+        return Swept(started_us=listed.started_us, seen=0, missing=0, deleted=0, changed=0)
     missing = await _missing(work, listed)
     held = (await work.engine.count([work.slot])).get(work.slot.number)
     records = held.records if held is not None else 0
@@ -71,6 +75,8 @@ async def sweep(
     if not braked:
         await suspects.replace({id: held.position for id, held in missing.items() if id not in gone})
     deleted = await _delete(work, gone)
+    settled = len(gone) == len(missing) and not braked
+    await work.ingest((), Origin.SWEEP, [(WHOLE, "", listed.validators if settled else None)])
     return Swept(
         started_us=listed.started_us,
         seen=len(listed.positions),
@@ -88,19 +94,22 @@ class _Listed:
     started_us: int
     positions: BitMap64
     changed: int = 0
+    unchanged: bool = False
+    validators: dict[str, str] | None = None
 
 
 async def _list(work: Assignment, http: Http) -> _Listed:
     """Read everything; ingest it where the listing shows whole objects."""
-    read = work.collection.read_ids or work.collection.read_all
-    ids_only = work.collection.read_ids is not None
+    read = _conditionally(work) or work.collection.read_ids or work.collection.read_all
+    ids_only = read is work.collection.read_ids
     listed: _Listed | None = None
     async for scope in work.scopes():
         last: Page | None = None
         async for page in read(http, scope, None):
             last = page
             if listed is None:
-                listed = _Listed(page.asked_us, BitMap64())
+                validators = dict(page.validators) if page.validators and scope is None else None
+                listed = _Listed(page.asked_us, BitMap64(), validators=validators, unchanged=page.unchanged)
             if ids_only:
                 await _note(work, http, scope, page, listed)
                 continue
@@ -110,6 +119,15 @@ async def _list(work: Assignment, http: Http) -> _Listed:
         if last is None or last.resume is not None:
             raise Retry("The listing ended without a last page.", code="provider.broken_answer")
     return listed or _Listed(work.clock.now_us(), BitMap64())
+
+
+def _conditionally(work: Assignment) -> ReadAll | None:
+    """Return what reads the whole list unless nothing has changed since it was last as we hold it."""
+    read = work.collection.read_since
+    if read is None or not work.collection.reads_whole or work.parent is not None:
+        return None
+    since = Since(validators=work.saved.get((WHOLE, "")))
+    return lambda http, scope, resume: read(http, scope, since, resume)
 
 
 async def _note(work: Assignment, http: Http, scope: Scope | None, page: Page, listed: _Listed) -> None:
