@@ -13,7 +13,7 @@ import base64
 import binascii
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -31,6 +31,7 @@ from headwater.demo.tables import Key, Row, Table, iso
 
 KIND_OF = {"companies": "company", "contacts": "contact", "deals": "deal"}
 PAGE = 50
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_PAGE = 200
 
 
@@ -199,7 +200,7 @@ def instant(request: Request, name: str) -> int | None:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise HTTPException(400, f"{name} is not an ISO 8601 time.") from None
-    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
+    return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - EPOCH) // timedelta(milliseconds=1)
 
 
 def size(request: Request) -> int:
