@@ -1,6 +1,7 @@
-"""Every table of Headwater, for SQLite and PostgreSQL. What a row means is said here; migrations must agree with it.
+"""Every table of Headwater, for SQLite and PostgreSQL. What a row means is said here; migrations agree.
 
-Instants are microseconds since 1970 UTC (`_us`); JSON is text; secrets are encrypted by `store.vault`.
+Instants are microseconds since 1970 UTC (`_us`); JSON is text; secrets are encrypted by `store.vault`. `log`
+and `state` differ between the two: `metadata` is PostgreSQL's, `sqlite_metadata` SQLite's. Views: `views`.
 """
 
 from sqlalchemy import (
@@ -22,9 +23,17 @@ from sqlalchemy import (
     text,
 )
 
-metadata = MetaData()
+NAMES = {
+    "pk": "%(table_name)s_pkey",
+    "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    "ck": "%(table_name)s_%(constraint_name)s_check",
+    "ix": "%(table_name)s_%(column_0_N_name)s",
+}
+"""Every constraint has a name, so that a later migration can speak of it."""
 
-# --- the installation -------------------------------------------------------------------------------------------
+metadata = MetaData(naming_convention=NAMES)
+
+# --- the installation ---------------------------------------------------------------------------------------
 
 meta = Table(
     "meta",
@@ -42,7 +51,7 @@ revisions = Table(
     comment="Counted up by each management write that running processes must notice: syncs, providers, keys.",
 )
 
-# --- the streams (hot: written by the engines' own statements) --------------------------------------------------
+# --- the streams (hot: written by the engines' own statements) ----------------------------------------------
 
 partitions = Table(
     "partitions",
@@ -51,7 +60,9 @@ partitions = Table(
     Column("head", BigInteger, nullable=False, server_default="0"),
     Column("trimmed", BigInteger, nullable=False, server_default="0"),
     Column("last_us", BigInteger, nullable=False, server_default="0"),
-    comment="Head, trim line and last commit time of each partition of the log. Its row is the partition's lock.",
+    comment=(
+        "Head, trim line and last commit time of each partition of the log. Its row is the partition's lock."
+    ),
 )
 
 slots = Table(
@@ -61,10 +72,15 @@ slots = Table(
     Column("partition", Integer, nullable=False),
     Column("sync_id", String(36), nullable=False),
     Column("collection_id", String, nullable=False),
+    Column("external_id", String),  # the sync's: its records outlive it, and stay its tenant's
     Column("records", BigInteger, nullable=False, server_default="0"),
     Column("deleted", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("sync_id", "collection_id"),
-    comment="The short name of (sync, collection) in rows of the log, and how many records it holds. Never reused.",
+    sqlite_autoincrement=True,
+    comment=(
+        "The short name of (sync, collection) in rows of the log, and how many records it holds. Never "
+        "reused."
+    ),
 )
 
 log = Table(
@@ -86,10 +102,7 @@ log = Table(
     Column("latest", Boolean, nullable=False),
     PrimaryKeyConstraint("partition", "position"),
     Index("log_slot", "slot", "partition", "position"),
-    comment=(
-        "One row for each change. The row that is `latest` is the record. SQLite's variant (see the migration) has "
-        "one partition, position as the rowid, and data as BLOB."
-    ),
+    comment="One row for each change. The row that is `latest` is the record.",
 )
 
 state = Table(
@@ -97,14 +110,17 @@ state = Table(
     metadata,
     Column("partition", Integer, nullable=False),
     Column("slot", Integer, nullable=False),
-    Column("upstream_id", Text(collation=None), nullable=False),
+    Column("upstream_id", Text(collation="C"), nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("fingerprint", LargeBinary, nullable=False),
     Column("version", BigInteger),
     Column("asked_us", BigInteger, nullable=False),
     Column("deleted", Boolean, nullable=False),
     PrimaryKeyConstraint("upstream_id", "slot", "partition"),
-    comment="What is held of each record: what a re-poll is compared with. On PostgreSQL the id has collation C.",
+    postgresql_with={"fillfactor": 90},
+    comment=(
+        "What is held of each record: what a re-poll is compared with. Ids in the order of their code points."
+    ),
 )
 
 checkpoints = Table(
@@ -115,7 +131,10 @@ checkpoints = Table(
     Column("scope", Text, nullable=False),
     Column("value", Text, nullable=False),
     PrimaryKeyConstraint("slot", "detector", "scope"),
-    comment="How far each detector has come, as JSON; written only in the transaction of the records it covers (P3).",
+    comment=(
+        "How far each detector has come, as JSON; written only in the transaction of the records it "
+        "covers (P3)."
+    ),
 )
 
 rejected = Table(
@@ -136,10 +155,12 @@ suspects = Table(
     Column("upstream_id", Text, nullable=False),
     Column("position", BigInteger, nullable=False),
     PrimaryKeyConstraint("slot", "upstream_id"),
-    comment="Records that one sweep missed and that a second one must miss too, where there is no single read.",
+    comment=(
+        "Records that one sweep missed and that a second one must miss too, where there is no single read."
+    ),
 )
 
-# --- who works on what ------------------------------------------------------------------------------------------
+# --- who works on what --------------------------------------------------------------------------------------
 
 workers = Table(
     "workers",
@@ -147,7 +168,10 @@ workers = Table(
     Column("worker_id", String(36), primary_key=True),
     Column("expires_us", BigInteger, nullable=False),
     Column("started_us", BigInteger, nullable=False),
-    comment="Processes that run syncs. One beats by moving `expires_us` (the database's clock) for all its leases.",
+    comment=(
+        "Processes that run syncs. One beats by moving `expires_us` (the database's clock) for all its "
+        "leases."
+    ),
 )
 
 leases = Table(
@@ -156,10 +180,13 @@ leases = Table(
     Column("name", String, primary_key=True),
     Column("worker_id", String(36)),
     Column("epoch", BigInteger, nullable=False),
-    comment="Who runs what (`sync:<id>`). The epoch grows at each change of hands; commits under an older one fail.",
+    comment=(
+        "Who runs what (`sync:<id>`). The epoch grows at each change of hands; commits under an older "
+        "one fail."
+    ),
 )
 
-# --- management -------------------------------------------------------------------------------------------------
+# --- management ---------------------------------------------------------------------------------------------
 
 api_keys = Table(
     "api_keys",
@@ -172,7 +199,10 @@ api_keys = Table(
     Column("external_id", String),
     Column("created_us", BigInteger, nullable=False),
     Column("last_used_us", BigInteger),
-    comment="Keys by SHA-256 hash; `scopes` is a JSON list of read, write, admin; `external_id` binds to a tenant.",
+    comment=(
+        "Keys by SHA-256 hash; `scopes` is a JSON list of read, write, admin; `external_id` binds to a "
+        "tenant."
+    ),
 )
 
 provider_documents = Table(
@@ -204,7 +234,10 @@ credentials = Table(
     Column("created_us", BigInteger, nullable=False),
     Column("updated_us", BigInteger, nullable=False),
     UniqueConstraint("provider", "account", "external_id"),
-    comment="`account`: the upstream account, or a hash of the secrets where the API does not tell. '' = no tenant.",
+    comment=(
+        "`account`: the upstream account, or a hash of the secrets where the API does not tell. '' = no "
+        "tenant."
+    ),
 )
 
 syncs = Table(
@@ -226,7 +259,7 @@ syncs = Table(
     Column("created_us", BigInteger, nullable=False),
     Column("updated_us", BigInteger, nullable=False),
     Column("checks", BigInteger, nullable=False, server_default="0"),
-    CheckConstraint("status in ('active', 'paused')"),
+    CheckConstraint("status in ('active', 'paused')", name="status"),
     comment="`checks` counts requests to look now (`POST /v1/syncs/{id}/check`).",
 )
 
@@ -242,8 +275,11 @@ sync_collections = Table(
     Column("last_checked_us", BigInteger),
     Column("complete_us", BigInteger),
     UniqueConstraint("sync_id", "collection_id"),
-    CheckConstraint("state in ('pending', 'backfilling', 'live', 'paused', 'failed')"),
-    comment="`complete_us`: the last instant at which everything the API showed was known. Lag is counted from it.",
+    CheckConstraint("state in ('pending', 'backfilling', 'live', 'paused', 'failed')", name="state"),
+    comment=(
+        "`complete_us`: the last instant at which everything the API showed was known. Lag is counted "
+        "from it."
+    ),
 )
 
 backfills = Table(
@@ -257,7 +293,9 @@ backfills = Table(
     Column("records", BigInteger, nullable=False, server_default="0"),
     Column("estimated_total", BigInteger),
     Column("outcome", String),
-    comment="History and progress. `outcome`: completed, replaced (by a later one), failed; null while it runs.",
+    comment=(
+        "History and progress. `outcome`: completed, replaced (by a later one), failed; null while it runs."
+    ),
 )
 
 sweeps = Table(
@@ -273,6 +311,49 @@ sweeps = Table(
     Column("missing", BigInteger, nullable=False, server_default="0"),
     Column("deleted", BigInteger, nullable=False, server_default="0"),
     Column("confirmed", Boolean, nullable=False, server_default=text("false")),
-    CheckConstraint("state in ('requested', 'running', 'completed', 'void', 'halted')"),
-    comment="Sweeps asked for by a person, and those that found something. `halted`: stopped at the brake, waits.",
+    CheckConstraint("state in ('requested', 'running', 'completed', 'void', 'halted')", name="state"),
+    comment=(
+        "Sweeps asked for by a person, and those that found something. `halted`: stopped at the brake, waits."
+    ),
+)
+
+# --- the streams on SQLite: one partition, so its number is in no row ---------------------------------------
+
+sqlite_metadata = MetaData(naming_convention=NAMES)
+
+for _table in metadata.sorted_tables:
+    if _table not in (log, state):
+        _table.to_metadata(sqlite_metadata)
+
+sqlite_log = Table(
+    "log",
+    sqlite_metadata,
+    Column("position", Integer, primary_key=True),  # the rowid itself: rows lie in its order
+    Column("slot", Integer, nullable=False),
+    Column("upstream_id", Text, nullable=False),
+    Column("event", Integer, nullable=False),
+    Column("origin", Integer, nullable=False),
+    Column("inserted_us", Integer, nullable=False),
+    Column("created_us", Integer),
+    Column("updated_us", Integer, nullable=False),
+    Column("mutation_id", Text),
+    Column("data", LargeBinary, nullable=False),  # UTF-8; as a BLOB nothing decodes it on the way through
+    Column("previous_data", LargeBinary),
+    Column("replaces", Integer),
+    Column("latest", Integer, nullable=False),
+    Index("log_slot", "slot", "position"),
+)
+
+sqlite_state = Table(
+    "state",
+    sqlite_metadata,
+    Column("slot", Integer, nullable=False),
+    Column("upstream_id", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("version", Integer),
+    Column("asked_us", Integer, nullable=False),
+    Column("deleted", Integer, nullable=False),
+    PrimaryKeyConstraint("slot", "upstream_id"),
+    sqlite_with_rowid=False,
 )
