@@ -11,12 +11,13 @@ from headwater.providers.fetch.listing import (
     SinceParam,
     Single,
     Validity,
+    check_listing,
     read_all,
     read_ids,
     read_one,
     read_since,
 )
-from headwater.providers.fetch.objects import Fields, Instant, Mark
+from headwater.providers.fetch.objects import Fields, Instant, Mark, check_fields
 
 __all__ = [
     "FORMATS",
@@ -28,6 +29,8 @@ __all__ = [
     "SinceParam",
     "Single",
     "Validity",
+    "check_fields",
+    "check_listing",
     "read_all",
     "read_ids",
     "read_one",

@@ -16,7 +16,7 @@ from headwater.kit.http import Answer, Http
 from headwater.model.record import Observed
 from headwater.providers import paging
 from headwater.providers.fetch.address import fill_all, fill_path, values_of
-from headwater.providers.fetch.cut import Cut, cutter
+from headwater.providers.fetch.cut import Cut, Cutter, cutter
 from headwater.providers.fetch.instants import ISO, InstantFormat
 from headwater.providers.fetch.objects import SCOPED, Fields, reader
 from headwater.providers.provider import JSON, Page, ReadAll, ReadOne, ReadSince, Scope, Since
@@ -92,6 +92,11 @@ class Single:
     item: str = ""
     gone: frozenset[int] = frozenset({404, 410})
     bucket: str = "default"
+
+
+def check_listing(listing: Listing) -> None:
+    """Raise ValueError when the paths of a listing contradict each other."""
+    _cutter(listing)
 
 
 def read_all(listing: Listing, fields: Fields) -> ReadAll:
@@ -185,10 +190,9 @@ class _Reading:
     """A list that is ready to be read: everything that can be made once is made."""
 
     def __init__(self, listing: Listing, fields: Fields, *, bodies: bool = True, gone: bool = False) -> None:
-        paths = dict.fromkeys([*listing.pager.paths, *([listing.total] if listing.total else [])])
         self._listing = listing
         self._fields = fields
-        self._cut = cutter(listing.items, tuple(paths), null_is_empty=listing.null_is_empty)
+        self._cut = _cutter(listing)
         self._read = reader(fields, bodies=bodies, gone=gone)
 
     async def pages(
@@ -241,6 +245,11 @@ class _Reading:
             if following is None:
                 return
             token, conditions = following, {}
+
+
+def _cutter(listing: Listing) -> Cutter:
+    paths = dict.fromkeys([*listing.pager.paths, *([listing.total] if listing.total else [])])
+    return cutter(listing.items, tuple(paths), null_is_empty=listing.null_is_empty)
 
 
 def _resume(token: paging.Token, since_us: int | None) -> dict[str, JSON]:

@@ -104,7 +104,7 @@ def reader(fields: Fields, *, bodies: bool = True, gone: bool = False) -> Reader
     return read
 
 
-def check(fields: Fields) -> None:
+def check_fields(fields: Fields) -> None:
     """Raise ValueError when the paths of the fields contradict each other."""
     struct_of(_wires(fields), required=fields.id)
 

@@ -1,0 +1,11 @@
+"""Any REST API from one checked document, YAML or JSON: no code, and no language beyond dotted paths.
+
+Belongs here: what a document may say, reading it with its mistakes, making a provider of it, trying it out
+(`probe`). Does not: how lists are read (`fetch`, `paging`), where documents are kept (`management`).
+"""
+
+from headwater.providers.rest.build import provider
+from headwater.providers.rest.document import RestDocument
+from headwater.providers.rest.parse import parse
+
+__all__ = ["RestDocument", "parse", "provider"]

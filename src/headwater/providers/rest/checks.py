@@ -1,0 +1,135 @@
+"""Rules of a document that need more than one field. Each mistake is a place and a sentence; none stops the
+others.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from headwater.providers.fetch.address import placeholders
+from headwater.providers.rest.collection import CollectionPart, Deleted
+from headwater.providers.rest.declare import Declared
+from headwater.providers.rest.document import RestDocument
+from headwater.providers.rest.paged import Ended, Paging
+from headwater.providers.rest.sentences import nearest
+from headwater.providers.rest.settings import defaults
+
+Mistake = tuple[tuple[str | int, ...], str]
+"""A place in the document, and what is wrong there."""
+
+
+def mistakes(document: RestDocument, names: set[str]) -> Iterator[Mistake]:
+    """Return the mistakes of a document. `names` are those of all its collections, also unreadable ones."""
+    settings = {f"config.{name}" for name in document.config}
+    yield from _address(("base_url",), document.base_url, settings)
+    yield from _texts(("headers",), document.headers, settings)
+    if document.check:
+        yield from _address(("check", "path"), document.check.path, settings)
+    if document.defaults.paging:
+        yield from _paging(("defaults", "paging"), document.defaults.paging)
+    for name, collection in document.collections.items():
+        at = ("collections", name)
+        yield from _collection(at, collection, document, settings)
+        yield from _parent(at, name, document, names)
+
+
+def _collection(
+    at: tuple[str, ...], collection: CollectionPart, document: RestDocument, settings: set[str]
+) -> Iterator[Mistake]:
+    declared = Declared(document, collection, defaults(document))
+    known = settings | ({"parent.…"} if collection.parent else set[str]())
+    yield from _address((*at, "path"), collection.path, known)
+    yield from _texts((*at, "params"), collection.params, known)
+    yield from _texts((*at, "headers"), collection.headers, known)
+    if collection.parent and not any(
+        "parent." in text for text in (collection.path, *collection.params.values())
+    ):
+        yield (
+            (*at, "parent"),
+            "is not used: neither path nor params have a {parent.…}, so all parents read the same list",
+        )
+    if collection.id_scope == "parent" and not collection.parent:
+        yield (*at, "id_scope"), "is parent, but the collection has none"
+    if collection.paging:
+        yield from _paging((*at, "paging"), collection.paging)
+    if collection.since and not declared.updated_at:
+        yield (*at, "since"), "needs updated_at: without it nobody knows from where to ask on"
+    if collection.since and "{value}" not in collection.since.template:
+        yield (*at, "since", "template"), "has no {value}"
+    if collection.poll.shortest > collection.poll.longest:
+        yield (*at, "poll", "shortest"), "is longer than the longest wait"
+    yield from _paths(at, declared)
+    if collection.one:
+        one = (*at, "one")
+        yield from _address((*one, "path"), collection.one.path, known | {"id"})
+        yield from _texts((*one, "params"), collection.one.params, known | {"id"})
+        if not any("{id}" in text for text in (collection.one.path, *collection.one.params.values())):
+            yield (*one, "path"), "has no {id}, so every object has the same address"
+    if collection.ids:
+        yield from _address((*at, "ids", "path"), collection.ids.path, known)
+        yield from _texts((*at, "ids", "params"), collection.ids.params, known)
+        if collection.ids.paging:
+            yield from _paging((*at, "ids", "paging"), collection.ids.paging)
+    if collection.deleted:
+        yield from _deleted((*at, "deleted"), collection.deleted, known)
+
+
+def _deleted(at: tuple[str, ...], deleted: Deleted, known: set[str]) -> Iterator[Mistake]:
+    if not deleted.field and not deleted.list:
+        yield at, "needs a field or a list"
+    if deleted.equals is not None and not deleted.field:
+        yield (*at, "equals"), "has no field to compare with"
+    if deleted.list:
+        inner = (*at, "list")
+        yield from _address((*inner, "path"), deleted.list.path, known)
+        yield from _texts((*inner, "params"), deleted.list.params, known)
+        if deleted.list.paging:
+            yield from _paging((*inner, "paging"), deleted.list.paging)
+        if deleted.list.since and not deleted.list.deleted_at:
+            yield (*inner, "since"), "needs deleted_at: without it nobody knows from where to ask on"
+
+
+def _parent(at: tuple[str, ...], name: str, document: RestDocument, names: set[str]) -> Iterator[Mistake]:
+    parent = document.collections[name].parent
+    if parent is None:
+        return
+    if parent not in names:
+        yield (*at, "parent"), f"names no collection of this document; {nearest(parent, sorted(names))}"
+    line = [name]
+    while parent is not None and parent in document.collections:
+        line.append(parent)
+        if parent == name:
+            yield (*at, "parent"), f"goes round in a circle: {' below '.join(line)}"
+            return
+        if parent in line[:-1]:
+            return  # a circle further up, told at those in it
+        parent = document.collections[parent].parent
+
+
+def _paging(at: tuple[str, ...], paging: Paging) -> Iterator[Mistake]:
+    if isinstance(paging, Ended) and paging.more and paging.done:
+        yield (*at, "done"), "cannot be told beside more: one member says where the end is"
+
+
+def _paths(at: tuple[str, ...], declared: Declared) -> Iterator[Mistake]:
+    """Try the paths together: one may lead through another's end, or nothing may be around the items."""
+    for where, attempt in declared.trials():
+        try:
+            attempt()
+        except ValueError as error:
+            yield (*at, *where), str(error)
+
+
+def _address(at: tuple[str | int, ...], template: str, known: set[str]) -> Iterator[Mistake]:
+    for name in placeholders(template):
+        if name in known or (
+            "parent.…" in known and name.startswith("parent.") and len(name) > len("parent.")
+        ):
+            continue
+        hint = "the collection has no parent" if name.startswith("parent.") else nearest(name, sorted(known))
+        yield at, f"has an unknown placeholder {{{name}}}; {hint}"
+    if template.replace("{value}", "").count("{") != template.count("}"):
+        yield at, "has a brace without its partner"
+
+
+def _texts(at: tuple[str, ...], texts: Mapping[str, str], known: set[str]) -> Iterator[Mistake]:
+    for name, template in texts.items():
+        yield from _address((*at, name), template, known)

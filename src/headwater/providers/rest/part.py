@@ -1,0 +1,76 @@
+"""What every part of a document is, and the kinds of values in it. Not here: the parts themselves."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError
+from pydantic import model_validator as validator
+
+from headwater.providers.rest.sentences import in_our_words
+
+
+class Part(BaseModel):
+    """A part of a document. Unknown fields are mistakes, so that a misspelt one is never silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, strict=True)
+
+    @validator(mode="wrap")
+    @classmethod
+    def _say_mistakes(cls, value: Any, handler: ModelWrapValidatorHandler["Part"]) -> "Part":
+        try:
+            return handler(value)
+        except ValidationError as error:
+            raise in_our_words(error, cls.__name__, [*cls.model_fields]) from error
+
+
+def _duration(value: Any) -> Any:
+    found = re.fullmatch(r"(\d+)\s*(ms|s|m|h|d)", value) if isinstance(value, str) else None
+    if not found:
+        raise ValueError('should be a duration such as "500ms", "30s", "10m", "4h" or "1d"')
+    unit = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[found[2]]
+    return timedelta(**{unit: int(found[1])})
+
+
+def as_text(value: Any) -> Any:
+    """Return a number, true or false as it is written in an address; anything else as it is."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, (int, float)) else value
+
+
+def _name(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", value):
+        raise ValueError("should be snake_case: small letters, digits and _, a letter first, 63 at most")
+    return value
+
+
+def _path(value: Any) -> Any:
+    if isinstance(value, str) and not all(re.split(r"(?<!\\)\.", value)):
+        raise ValueError("should be a dotted path such as meta.next_cursor, without empty steps")
+    return value
+
+
+def _address(value: Any) -> Any:
+    if isinstance(value, str) and (not value.startswith("/") or set(value) & set("?# \t\n")):
+        raise ValueError(
+            'should be a path below the base URL that starts with "/"; parameters go into params'
+        )
+    return value
+
+
+def _base_url(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"(https?://|\{config\.)[^\s?#]+", value):
+        raise ValueError('should be a URL that starts with "https://", without "?" and "#"')
+    return value
+
+
+_DURATION_SCHEMA: dict[str, Any] = {"type": "string", "pattern": r"^\d+\s*(ms|s|m|h|d)$"}
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), Field(json_schema_extra=_DURATION_SCHEMA)]
+Name = Annotated[str, BeforeValidator(_name)]
+Path = Annotated[str, BeforeValidator(_path)]
+Address = Annotated[str, BeforeValidator(_address)]
+BaseUrl = Annotated[str, BeforeValidator(_base_url)]
+Texts = dict[str, Annotated[str, BeforeValidator(as_text)]]
+Times = Literal["iso", "iso_ms", "iso_s", "date", "s", "ms", "us", "http"]
