@@ -60,7 +60,8 @@ class Credential:
     name: str
     account: str | None
     properties: dict[str, Any]
-    rate_limit: RateLimit
+    rate_limit: RateLimit | None
+    """None where the provider's document cannot be read any more."""
     external_id: str | None
     metadata: dict[str, Any]
     health: dict[str, Any]
@@ -176,7 +177,7 @@ class Credentials:
         query = listing.narrowed(select(table), table, caller, wanted, self._database.dialect)
         async with self._database.read() as connection:
             rows = (await connection.execute(query)).all()
-        shown = [self._shown(row, await self._providers.get(row.provider)) for row in rows]
+        shown = [self._shown(row, await self._providers.find(row.provider)) for row in rows]
         return listing.page_of(wanted, shown, lambda credential: credential.id)
 
     async def get(self, caller: Caller, credential_id: str) -> Credential:
@@ -184,7 +185,7 @@ class Credentials:
         caller.require(Permission.READ)
         async with self._database.read() as connection:
             row = await visible(connection, caller, credential_id)
-        return self._shown(row, await self._providers.get(row.provider))
+        return self._shown(row, await self._providers.find(row.provider))
 
     async def change(self, caller: Caller, credential_id: str, change: CredentialChange) -> Credential:
         """Change a credential; its syncs go on with it at once. Raises: NotFound, Invalid."""
@@ -279,9 +280,11 @@ class Credentials:
     def _opened(self, row: Row[Any]) -> dict[str, Any]:
         return json.loads(row.properties) | json.loads(self._vault.open(row.secrets))
 
-    def _shown(self, row: Row[Any], provider: Provider) -> Credential:
+    def _shown(self, row: Row[Any], provider: Provider | None) -> Credential:
         secrets = json.loads(self._vault.open(row.secrets))
-        limit = RateLimit(**json.loads(row.rate_limit)) if row.rate_limit else default_limit(provider)
+        limit = None if provider is None else default_limit(provider)
+        if row.rate_limit:
+            limit = RateLimit(**json.loads(row.rate_limit))
         return Credential(
             id=row.id,
             provider=row.provider,

@@ -38,10 +38,14 @@ class Providers:
         await self._keep_up()
         return sorted(self._catalogue.all(), key=lambda provider: provider.name)
 
+    async def find(self, name: str) -> Provider | None:
+        """Return a provider; None also where its stored document cannot be read any more."""
+        await self._keep_up()
+        return self._catalogue.get(name)
+
     async def get(self, name: str) -> Provider:
         """Return a provider. Raises: NotFound, with the name that was probably meant."""
-        await self._keep_up()
-        provider = self._catalogue.get(name)
+        provider = await self.find(name)
         if provider is not None:
             return provider
         near = difflib.get_close_matches(name, [one.name for one in self._catalogue.all()], n=1)

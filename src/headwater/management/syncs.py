@@ -286,6 +286,7 @@ def _chosen(provider: Provider, wanted: Sequence[str] | None) -> list[str]:
 
 
 def _refuse_mistakes(provider: Provider, config: Mapping[str, Any], frequency: str) -> None:
+    """Refuse a config that is not as the provider declares it, or that it cannot be opened with."""
     errors = schemas.mistakes(dict(config), {**schemas.OBJECT, **provider.config_schema}, "config")
     if frequency != CONTINUOUS and not _is_frequency(frequency):
         errors.append(("sync_frequency", 'Must be "continuous" or a duration such as "30s", "15m" or "4h".'))
@@ -295,6 +296,7 @@ def _refuse_mistakes(provider: Provider, config: Mapping[str, Any], frequency: s
             errors=errors,
             fix="Correct the fields that `errors` names.",
         )
+    provider.configured(config)
 
 
 def _is_frequency(text: str) -> bool:

@@ -1,0 +1,43 @@
+"""The application: its routes, and what holds for all of them.
+
+Not here: opening anything, or running a server.
+"""
+
+from fastapi import Depends, FastAPI
+
+from headwater.api import (
+    catalogue,
+    credentials,
+    keys,
+    openapi,
+    orders,
+    problems,
+    streams,
+    syncs,
+    system,
+    tail,
+)
+from headwater.api.parts import Parts
+from headwater.api.strict import refuse_unknown_parameters
+
+_LARGEST_BODY = 1024 * 1024
+
+
+def create(parts: Parts) -> FastAPI:
+    """Return the application that serves these parts."""
+    app = FastAPI(
+        title="Headwater",
+        version=parts.version,
+        openapi_url="/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        dependencies=[Depends(refuse_unknown_parameters)],
+        max_body_size=_LARGEST_BODY,
+    )
+    app.state.parts = parts
+    problems.install(app)
+    openapi.install(app)
+    for part in (tail, streams, catalogue, credentials, syncs, orders, keys, system):
+        app.include_router(part.router)
+    return app

@@ -1,0 +1,82 @@
+"""The parameters that every list of management takes."""
+
+import json
+from typing import Annotated, Any, Literal, cast
+
+from fastapi import Depends, Query, Request
+
+from headwater.errors import Invalid
+from headwater.management.listing import Wanted
+
+After = Annotated[str | None, Query(max_length=2048, description="The `cursor` of the page before.")]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Metadata = Annotated[
+    str | None,
+    Query(
+        max_length=8192,
+        description="A JSON object whose members must all be there; or one member as `metadata[key]=value`.",
+        examples=['{"team": "eu"}'],
+    ),
+]
+HealthWord = Annotated[Literal["ok", "warn", "error"] | None, Query(alias="health.status")]
+
+
+def paged(after_cursor: After = None, limit: Limit = 100) -> Wanted:
+    """Return which page is wanted."""
+    return Wanted(limit=limit, after_cursor=after_cursor)
+
+
+def filtered(
+    request: Request,
+    page: Annotated[Wanted, Depends(paged)],
+    provider: str | None = None,
+    external_id: str | None = None,
+    metadata: Metadata = None,
+    health: HealthWord = None,
+) -> Wanted:
+    """Return which page is wanted, and of what."""
+    return Wanted(
+        limit=page.limit,
+        after_cursor=page.after_cursor,
+        provider=provider,
+        external_id=external_id,
+        health=health,
+        metadata=_metadata(metadata) | _bracketed(request),
+    )
+
+
+Paged = Annotated[Wanted, Depends(paged)]
+Filtered = Annotated[Wanted, Depends(filtered)]
+
+
+def _metadata(text: str | None) -> dict[str, str]:
+    if text is None:
+        return {}
+    try:
+        value: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise _wrong("Must be a JSON object, or be written as metadata[key]=value.")
+    members = cast("dict[str, Any]", value)
+    if any(isinstance(member, (dict, list)) for member in members.values()):
+        raise _wrong("Compares texts, numbers and true or false, nothing deeper.")
+    return {
+        name: member if isinstance(member, str) else json.dumps(member) for name, member in members.items()
+    }
+
+
+def _bracketed(request: Request) -> dict[str, str]:
+    return {
+        name[len("metadata[") : -1]: value
+        for name, value in request.query_params.multi_items()
+        if name.startswith("metadata[") and name.endswith("]")
+    }
+
+
+def _wrong(detail: str) -> Invalid:
+    return Invalid(
+        "The filter on metadata cannot be read.",
+        errors=[("metadata", detail)],
+        fix='Write it as metadata[team]=eu or as metadata={"team": "eu"}.',
+    )

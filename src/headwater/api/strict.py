@@ -1,0 +1,122 @@
+"""Nothing that a request says is ignored: unknown parameters, repeated ones, other media types and oversized
+bodies are refused, so that a typing mistake shows at once.
+"""
+
+import difflib
+import inspect
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+from fastapi import Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+
+from headwater.errors import Invalid, Refused
+
+JSON_TYPES = ("application/json",)
+DOCUMENT_TYPES = ("application/json", "application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
+
+
+async def refuse_unknown_parameters(request: Request) -> None:
+    """Refuse a query parameter that the route does not have, or has once and was given twice.
+
+    Raises: Invalid; Refused for text that no database can hold.
+    """
+    if "%00" in request.scope["query_string"].decode("latin-1") or "\0" in request.scope["path"]:
+        raise Refused(
+            "The address has a NUL character in it.",
+            code="request.malformed",
+            fix="Leave the NUL character out; nothing here has one in its name.",
+        )
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute):
+        return
+    parameters = _query_parameters(route.dependant)
+    errors: list[tuple[str, str]] = []
+    seen: set[str] = set()
+    for name, _ in request.query_params.multi_items():
+        plain = name.partition("[")[0] if name.endswith("]") else name
+        if name not in parameters and not (
+            plain == "metadata" and "metadata" in parameters and plain != name
+        ):
+            errors.append((name, unknown_name(name, parameters, "parameter")))
+        elif name in seen and not _repeatable(parameters.get(name)):
+            errors.append((name, "Is given more than once."))
+        seen.add(name)
+    if errors:
+        raise Invalid(
+            "The address has parameters that this call does not take.",
+            errors=errors,
+            fix="Correct or leave out the parameters that `errors` names.",
+        )
+
+
+def media_types(*allowed: str) -> Any:
+    """Return a dependency that refuses a body of another media type (415)."""
+
+    async def refuse(request: Request) -> None:
+        sent = request.headers.get("content-type")
+        if sent is not None and sent.partition(";")[0].strip().lower() in allowed:
+            return
+        empty = (
+            request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
+        )
+        if sent is None and empty:
+            return
+        raise UnsupportedMediaType(
+            "The body is of a media type that this call does not take.",
+            fix=f"Send `Content-Type: {allowed[0]}`.",
+        )
+
+    return refuse
+
+
+class UnsupportedMediaType(Refused):
+    """The body is of another media type."""
+
+    code = "request.media_type"
+    status = 415
+
+
+def unknown_name(name: str, known: Iterable[str], what: str) -> str:
+    """Return the sentence for a name that is not known, with the nearest one that is."""
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"There is no such {what}; did you mean `{near[0]}`?" if near else f"There is no such {what}."
+
+
+def known_fields(request: Request, loc: Sequence[str | int]) -> Collection[str]:
+    """Return the fields that the request's body has where `loc` points into it."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute) or route.body_field is None:
+        return ()
+    model: Any = route.body_field.field_info.annotation
+    for part in loc[1:-1]:
+        model = _model(model)
+        if model is None or part not in model.model_fields:
+            return ()
+        model = model.model_fields[part].annotation
+    model = _model(model)
+    return () if model is None else list(model.model_fields)
+
+
+def _model(annotation: Any) -> type[BaseModel] | None:
+    """Return the model that an annotation is, or that is one of its alternatives."""
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+        return annotation
+    for part in getattr(annotation, "__args__", ()):
+        if (found := _model(part)) is not None:
+            return found
+    return None
+
+
+def _query_parameters(dependant: Dependant) -> dict[str, Any]:
+    """Return the query parameters of a call, with those of all that it depends on, by name."""
+    found: dict[str, Any] = {field.alias: field for field in dependant.query_params}
+    for part in dependant.dependencies:
+        found |= _query_parameters(part)
+    return found
+
+
+def _repeatable(field: Any) -> bool:
+    return field is not None and "list" in str(field.field_info.annotation)
