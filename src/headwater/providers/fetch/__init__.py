@@ -5,6 +5,7 @@ lists are paged (`paging`), what one API is like, when to ask. A collection that
 of its own and may use the pieces.
 """
 
+from headwater.providers.fetch.address import placeholders
 from headwater.providers.fetch.instants import FORMATS, InstantFormat
 from headwater.providers.fetch.listing import (
     Listing,
@@ -31,6 +32,7 @@ __all__ = [
     "Validity",
     "check_fields",
     "check_listing",
+    "placeholders",
     "read_all",
     "read_ids",
     "read_one",

@@ -21,6 +21,11 @@ from headwater.providers.fetch.instants import ISO, InstantFormat
 from headwater.providers.fetch.objects import SCOPED, Fields, reader
 from headwater.providers.provider import JSON, Page, ReadAll, ReadOne, ReadSince, Scope, Since
 
+_OK = frozenset({200})
+_OK_OR_NOT_MODIFIED = frozenset({200, 304})
+_OK_OR_EXPIRED = frozenset({200, 400, 404, 410, 422})
+"""How an API may refuse a cursor that it gave before a restart of ours, and that has expired since."""
+
 
 class Validity(Enum):
     """What the validators (`ETag`, `Last-Modified`) of a list's first answer vouch for."""
@@ -215,19 +220,24 @@ class _Reading:
         conditions = (
             _conditions(validators) if token is None and listing.validity is not Validity.NOTHING else {}
         )
-        guard = paging.Guard(token)
+        guard, resumed = paging.Guard(token), token is not None
         while True:
             ask = listing.pager.ask(token)
             answer = await http.get(
                 ask.url or path,
                 query={} if ask.url else {**query, **ask.query},
                 headers={**headers, **conditions},
-                accept=frozenset({200, 304}) if conditions else frozenset({200}),
+                accept=_OK_OR_NOT_MODIFIED if conditions else _OK_OR_EXPIRED if resumed else _OK,
                 bucket=listing.bucket,
             )
             if answer.status == 304:
                 yield Page(observed=(), asked_us=answer.asked_us, unchanged=True, validators=validators)
                 return
+            if (
+                answer.status != 200
+            ):  # a place that the API has forgotten: read again what was read already (P1)
+                token, resumed, guard = None, False, paging.Guard(None)
+                continue
             cut = self._cut(answer.body)
             seen = _seen(answer, cut, listing.hidden)
             following = listing.pager.follow(seen, token)
@@ -244,7 +254,7 @@ class _Reading:
             )
             if following is None:
                 return
-            token, conditions = following, {}
+            token, conditions, resumed = following, {}, False
 
 
 def _cutter(listing: Listing) -> Cutter:

@@ -4,7 +4,7 @@ others.
 
 from collections.abc import Iterator, Mapping
 
-from headwater.providers.fetch.address import placeholders
+from headwater.providers.fetch import placeholders
 from headwater.providers.rest.collection import CollectionPart, Deleted
 from headwater.providers.rest.declare import Declared
 from headwater.providers.rest.document import RestDocument

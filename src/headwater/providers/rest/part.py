@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError
 from pydantic import model_validator as validator
 
+from headwater.kit import durations
 from headwater.providers.rest.sentences import in_our_words
 
 
@@ -25,11 +26,9 @@ class Part(BaseModel):
 
 
 def _duration(value: Any) -> Any:
-    found = re.fullmatch(r"(\d+)\s*(ms|s|m|h|d)", value) if isinstance(value, str) else None
-    if not found:
-        raise ValueError('should be a duration such as "500ms", "30s", "10m", "4h" or "1d"')
-    unit = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[found[2]]
-    return timedelta(**{unit: int(found[1])})
+    if not isinstance(value, str):
+        raise ValueError('should be a duration such as "30s", "15m" or "4h"')
+    return durations.parse(value)
 
 
 def as_text(value: Any) -> Any:
@@ -65,7 +64,7 @@ def _base_url(value: Any) -> Any:
     return value
 
 
-_DURATION_SCHEMA: dict[str, Any] = {"type": "string", "pattern": r"^\d+\s*(ms|s|m|h|d)$"}
+_DURATION_SCHEMA: dict[str, Any] = {"type": "string", "examples": ["30s", "15m", "4h"]}
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), Field(json_schema_extra=_DURATION_SCHEMA)]
 Name = Annotated[str, BeforeValidator(_name)]
