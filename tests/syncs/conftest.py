@@ -8,10 +8,11 @@ import pytest
 from tests.syncs.shelf import Shelf
 
 from headwater.kit.clock import SystemClock
+from headwater.model.lease import Fence
 from headwater.model.position import Stream, start
 from headwater.model.record import EventKind, Slot
 from headwater.providers.provider import Collection
-from headwater.streams.engine import Fence, StreamEngine
+from headwater.streams.engine import StreamEngine
 from headwater.streams.memory import MemoryStreams
 from headwater.syncs.assignment import Assignment
 

@@ -48,14 +48,18 @@ class Shelf:
 
     def alive(self) -> dict[str, dict[str, Any]]:
         """Return what a sync should hold."""
-        return {id: one for id, one in self.objects.items() if not one.get("deleted") and id not in self.hidden}
+        return {
+            id: one for id, one in self.objects.items() if not one.get("deleted") and id not in self.hidden
+        }
 
     def _observed(self, one: dict[str, Any]) -> Observed:
         shown = one if self.versions else {k: v for k, v in one.items() if k != "updated"}
         raw = json.dumps(shown).encode()
         at = one["updated"] if self.versions else None
         deleted = bool(one.get("deleted"))
-        return Observed(one["id"], raw, xxhash.xxh3_128_digest(raw), version=at, updated_us=at, deleted=deleted)
+        return Observed(
+            one["id"], raw, xxhash.xxh3_128_digest(raw), version=at, updated_us=at, deleted=deleted
+        )
 
     async def _paged(self, rows: list[dict[str, Any]], resume: Any) -> AsyncIterator[Page]:
         start = resume or 0
@@ -82,7 +86,9 @@ class Shelf:
     def read_since(self, http: Http, scope: Scope | None, since: Since, resume: Any) -> AsyncIterator[Page]:
         """List what was updated since, by update time, tombstones too."""
         from_us = since.updated_us or 0
-        rows = [one for id, one in self.objects.items() if one["updated"] >= from_us and id not in self.hidden]
+        rows = [
+            one for id, one in self.objects.items() if one["updated"] >= from_us and id not in self.hidden
+        ]
         return self._paged(sorted(rows, key=lambda one: (one["updated"], one["id"])), resume)
 
     async def read_one(self, http: Http, scope: Scope | None, id: str) -> Page:
@@ -106,9 +112,7 @@ class Shelf:
 
     def whole(self) -> Collection:
         """Return the shelf as a collection that can only be read whole, but says when nothing has changed."""
-        return Collection(
-            name="thing", read_all=self.read_all, read_since=self.read_whole, reads_whole=True
-        )
+        return Collection(name="thing", read_all=self.read_all, read_since=self.read_whole, reads_whole=True)
 
     def collection(self, *, since: bool = True, one: bool = False, in_order: bool = True) -> Collection:
         """Return the shelf as a collection."""

@@ -67,7 +67,9 @@ async def test_new_backfill_starts_over(shelf: Shelf, engine: MemoryStreams, ass
     assert await events(engine) == [("a", "created")]
 
 
-async def test_changes_during_a_backfill_are_found(shelf: Shelf, engine: MemoryStreams, assign: Assign) -> None:
+async def test_changes_during_a_backfill_are_found(
+    shelf: Shelf, engine: MemoryStreams, assign: Assign
+) -> None:
     """The watermark is noted before the first page, so what changes behind the reader is polled afterwards."""
     for number in range(6):
         shelf.put(f"o{number}", n=number)
@@ -123,7 +125,9 @@ async def test_p3_failed_page_never_moves_the_watermark_too_far(
     assert await records(engine) == shelf.alive()
 
 
-async def test_ties_on_one_timestamp_are_all_read(shelf: Shelf, engine: MemoryStreams, assign: Assign) -> None:
+async def test_ties_on_one_timestamp_are_all_read(
+    shelf: Shelf, engine: MemoryStreams, assign: Assign
+) -> None:
     """More objects with one update time than fit on a page are all found, and looks come to an end."""
     work = await live(shelf, assign)
     shelf.put("t")
@@ -148,7 +152,9 @@ async def test_late_rows_are_found_within_the_overlap(
     assert "late" in await records(engine)
 
 
-async def test_a_row_from_the_future_hides_nothing(shelf: Shelf, engine: MemoryStreams, assign: Assign) -> None:
+async def test_a_row_from_the_future_hides_nothing(
+    shelf: Shelf, engine: MemoryStreams, assign: Assign
+) -> None:
     """An update time years ahead does not move the watermark past what is still to come."""
     work = await live(shelf, assign)
     shelf.put("wrong")
@@ -190,7 +196,9 @@ async def test_sweep_verifies_before_it_deletes(shelf: Shelf, engine: MemoryStre
     assert await records(engine) == shelf.alive()
 
 
-async def test_sweep_without_single_reads_needs_two(shelf: Shelf, engine: MemoryStreams, assign: Assign) -> None:
+async def test_sweep_without_single_reads_needs_two(
+    shelf: Shelf, engine: MemoryStreams, assign: Assign
+) -> None:
     """Where nothing can verify it, a record must be missing from two sweeps."""
     shelf.put("a")
     shelf.put("b")
@@ -202,7 +210,9 @@ async def test_sweep_without_single_reads_needs_two(shelf: Shelf, engine: Memory
     assert await records(engine) == shelf.alive()
 
 
-async def test_suspect_that_comes_back_is_no_suspect(shelf: Shelf, engine: MemoryStreams, assign: Assign) -> None:
+async def test_suspect_that_comes_back_is_no_suspect(
+    shelf: Shelf, engine: MemoryStreams, assign: Assign
+) -> None:
     """A record that one sweep missed and the next one showed starts anew."""
     shelf.put("a")
     work = await live(shelf, assign)

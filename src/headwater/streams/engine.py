@@ -12,16 +12,9 @@ from typing import Protocol
 
 import msgspec
 
+from headwater.model.lease import Fence
 from headwater.model.position import Stream, Vector
 from headwater.model.record import Change, Entry, Held, Renewal, Slot
-
-
-class Fence(msgspec.Struct, frozen=True):
-    """The lease under which a commit is made. A commit whose epoch is not the lease's any more writes
-    nothing."""
-
-    lease: str
-    epoch: int
 
 
 class Checkpoint(msgspec.Struct, frozen=True):

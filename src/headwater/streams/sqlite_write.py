@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from headwater.errors import Conflict, LeaseLost
+from headwater.model.lease import Fence
 from headwater.model.record import CHAINED, Change, EventKind, Renewal, Slot
-from headwater.streams.engine import Checkpoint, Commit, Committed, Fence, Rejected
+from headwater.streams.engine import Checkpoint, Commit, Committed, Rejected
 
 _CHUNK = 400
 """Rows of one INSERT. 13 columns each keep it below SQLite's 32,766 parameters."""

@@ -9,9 +9,10 @@ from typing import Any
 from headwater.kit.budget import Urgency
 from headwater.kit.clock import Clock
 from headwater.kit.http import Http
+from headwater.model.lease import Fence
 from headwater.model.record import Origin, Slot
 from headwater.providers.provider import Collection, Page, Scope
-from headwater.streams.engine import Checkpoint, Fence, StreamEngine
+from headwater.streams.engine import Checkpoint, StreamEngine
 from headwater.syncs.decide import Shape
 from headwater.syncs.ingest import Ingested, ingest
 

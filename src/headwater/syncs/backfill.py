@@ -26,7 +26,7 @@ async def backfill(work: Assignment, backfill_id: str) -> None:
     Each commit carries the checkpoint behind its last page (P3), so that a crash costs at most the pages in flight.
     Raises: Retry, Halt (what was committed stays; calling again goes on from there), LeaseLost.
     """
-    saved = work.saved.get((DETECTOR, ""))
+    saved: dict[str, Any] | None = work.saved.get((DETECTOR, ""))
     if saved is None or saved["id"] != backfill_id:
         saved = {"id": backfill_id, "scope": "", "resume": None, "records": 0}
     if saved.get("done"):

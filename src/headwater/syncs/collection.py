@@ -14,8 +14,8 @@ from headwater.errors import Conflict, Halt, Retry
 from headwater.kit.budget import Urgency
 from headwater.kit.clock import from_us, iso
 from headwater.kit.tasks import backoff
+from headwater.model.lease import Fence
 from headwater.model.sync import CollectionState, HealthStatus, Note
-from headwater.streams.engine import Fence
 from headwater.syncs.assignment import Assignment
 from headwater.syncs.backfill import DETECTOR, backfill
 from headwater.syncs.ledger import CollectionNews, CollectionPlan, Ledger
@@ -215,7 +215,10 @@ class CollectionRun:
             )
         if self.plan.sweep_id == plan.sweep_id:
             self.plan = CollectionPlan(
-                slot=plan.slot, state=plan.state, complete_us=plan.complete_us, backfill_id=self.plan.backfill_id
+                slot=plan.slot,
+                state=plan.state,
+                complete_us=plan.complete_us,
+                backfill_id=self.plan.backfill_id,
             )
 
     # --- trying, waiting, telling -------------------------------------------------------------------------------
@@ -240,7 +243,9 @@ class CollectionRun:
                         f"{self.work.slot.collection_id}: {error.message} Tried {tries} times;"
                         " it is tried again by itself, and nothing is lost meanwhile."
                     )
-                    self._note(activity, HealthStatus.WARN, error.error_code, f"{text} {error.fix or ''}".strip())
+                    self._note(
+                        activity, HealthStatus.WARN, error.error_code, f"{text} {error.fix or ''}".strip()
+                    )
                 wait = timedelta(seconds=backoff(tries))
                 await self.work.clock.sleep(max(wait, after or timedelta()).total_seconds())
             except Halt as error:

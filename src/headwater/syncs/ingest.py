@@ -10,9 +10,10 @@ from itertools import chain, repeat
 import msgspec
 
 from headwater.errors import Conflict
+from headwater.model.lease import Fence
 from headwater.model.record import Change, Held, Observed, Origin, Slot
 from headwater.providers.provider import Page
-from headwater.streams.engine import Checkpoint, Commit, Fence, Rejected, StreamEngine
+from headwater.streams.engine import Checkpoint, Commit, Rejected, StreamEngine
 from headwater.syncs.decide import Before, Shape, fold, needs_data
 
 ATTEMPTS = 5

@@ -17,12 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headwater.kit import durations
 from headwater.kit.clock import Clock, from_us, iso
 from headwater.model.ids import new_id
+from headwater.model.lease import Fence
 from headwater.model.record import Slot
 from headwater.model.sync import CONTINUOUS, HealthStatus, Note
 from headwater.store import schema
 from headwater.store.database import Database
 from headwater.store.vault import Vault
-from headwater.streams.engine import Fence
 
 _SYNCS = "syncs"
 _LIST = 500
@@ -107,7 +107,9 @@ class Ledger:
     async def active(self) -> set[str]:
         """Return the ids of the syncs that are to run."""
         async with self._database.read() as connection:
-            rows = await connection.scalars(select(schema.syncs.c.id).where(schema.syncs.c.status == "active"))
+            rows = await connection.scalars(
+                select(schema.syncs.c.id).where(schema.syncs.c.status == "active")
+            )
             return set(rows)
 
     async def plans(self, sync_ids: Iterable[str]) -> dict[str, Plan]:
@@ -219,7 +221,7 @@ class Ledger:
 
     async def _write_one(self, connection: AsyncConnection, fence: Fence, news: CollectionNews) -> None:
         ours = _ours(fence)
-        values = {
+        values: dict[str, Any] = {
             name: value
             for name in ("state", "last_checked_us", "complete_us")
             if (value := getattr(news, name)) is not None
@@ -231,7 +233,7 @@ class Ledger:
             await connection.execute(update(chosen).where(chosen.c.slot == news.slot, ours).values(values))
         if news.backfill_id is None:
             return
-        values = {
+        values: dict[str, Any] = {
             name: value
             for name, value in (
                 ("started_us", news.backfill_started_us),
@@ -262,11 +264,8 @@ class Ledger:
         """Write a sync's health; `since` moves only when the status does."""
         now = iso(from_us(self._clock.now_us()))
         since = plan.health.get("since", now) if plan.health.get("status") == status else now
-        health = {
-            "status": status,
-            "notes": [{"code": note.code, "text": note.text, "about": note.about} for note in notes],
-            "since": since,
-        }
+        written = [{"code": note.code, "text": note.text, "about": note.about} for note in notes]
+        health = {"status": status, "notes": written, "since": since}
         plan.health.clear()
         plan.health.update(health)
         async with self._database.write() as connection:
@@ -275,7 +274,7 @@ class Ledger:
                 .where(schema.syncs.c.id == plan.sync_id, _ours(fence))
                 .values(health=json.dumps(health))
             )
-            refused = [note for note in health["notes"] if note["code"].startswith("provider.credential")]
+            refused = [note for note in written if note["code"].startswith("provider.credential")]
             credentials = schema.credentials
             of_credential = {
                 "status": HealthStatus.ERROR if refused else HealthStatus.OK,
@@ -303,7 +302,7 @@ class Ledger:
         """Write down a sweep that a person asked for, or that has something to tell."""
         sweeps = schema.sweeps
         now = self._clock.now_us()
-        values = {
+        values: dict[str, Any] = {
             "state": state,
             "started_us": started_us,
             "completed_us": None if state == "running" else now,
@@ -313,7 +312,9 @@ class Ledger:
         }
         async with self._database.write() as connection:
             if sweep_id is not None:
-                await connection.execute(update(sweeps).where(sweeps.c.id == sweep_id, _ours(fence)).values(values))
+                await connection.execute(
+                    update(sweeps).where(sweeps.c.id == sweep_id, _ours(fence)).values(values)
+                )
             else:
                 await connection.execute(
                     insert(sweeps).values(id=new_id(), slot=slot.number, requested_us=started_us, **values)

@@ -74,7 +74,7 @@ async def _round(
     at: int | None = saved["at"]
     since_us = None if at is None else max(at - _overlap_us(work), 0)
     validators = saved.get("validators") if saved.get("asked") == since_us else None
-    started = saved.get("round") or {}
+    started: dict[str, Any] = saved.get("round") or {}
     highest: int | None = started.get("highest", at)
     asked_us: int | None = started.get("started")
     resume: Any = started.get("resume")

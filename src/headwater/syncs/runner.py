@@ -15,12 +15,13 @@ import structlog
 from headwater.errors import HeadwaterError, Invalid, LeaseLost
 from headwater.kit.clock import Clock
 from headwater.kit.tasks import ended, supervised
+from headwater.model.lease import Fence
 from headwater.model.record import Origin
 from headwater.model.sync import HealthStatus, Note
 from headwater.providers.catalogue import Catalogue
 from headwater.providers.provider import Provider
 from headwater.store.leases import Leases
-from headwater.streams.engine import Fence, StreamEngine
+from headwater.streams.engine import StreamEngine
 from headwater.syncs.accounts import Accounts
 from headwater.syncs.assignment import Assignment
 from headwater.syncs.collection import CollectionRun
@@ -154,7 +155,9 @@ class SyncRun:
                 fence=self.fence,
                 open=open,
                 max_age_days=self.plan.max_age_days,
-                ingested=lambda done, origin, id=chosen.slot.collection_id: self.parts.watch(id, done, origin),
+                ingested=lambda done, origin, id=chosen.slot.collection_id: self.parts.watch(
+                    id, done, origin
+                ),
             )
             runs[collection.name] = CollectionRun(
                 work=work,
@@ -206,9 +209,8 @@ def _find_lost(error: BaseException) -> LeaseLost | None:
     """Find a lost lease in what the tasks of a run raised."""
     if isinstance(error, LeaseLost):
         return error
-    if isinstance(error, BaseExceptionGroup):
-        return next((lost for one in error.exceptions if (lost := _find_lost(one)) is not None), None)
-    return None
+    inside: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    return next((lost for one in inside if (lost := _find_lost(one)) is not None), None)
 
 
 class Runner:
@@ -230,6 +232,7 @@ class Runner:
 
     async def run(self) -> None:
         """Work until cancelled; then stop every sync, write down its progress and give the leases back (P9)."""
+        await self._leases.register()
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._keep(self._beat, self._beat_every))
@@ -277,7 +280,8 @@ class Runner:
         await self._stop(sorted(self._runs)[share:])
         if len(self._runs) < share:
             names = [lease_name(id) for id in self._active - self._runs.keys()]
-            await self._start(await self._leases.claim(names, share - len(self._runs)))
+            if names:
+                await self._start(await self._leases.claim(names, share - len(self._runs)))
 
     async def _start(self, fences: list[Fence]) -> None:
         plans = await self._parts.ledger.plans(fence.lease.partition(":")[2] for fence in fences)
@@ -319,5 +323,3 @@ class Runner:
     async def _flush(self) -> None:
         """Write down the progress of all syncs."""
         await self._parts.ledger.write([one for run in self._runs.values() for one in run.news()])
-
-

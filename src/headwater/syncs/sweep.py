@@ -151,7 +151,11 @@ async def _missing(work: Assignment, listed: _Listed) -> dict[str, Held]:
     after = ""
     while keys := await work.engine.keys(work.slot, after, _KEYS):
         for id, held in keys:
-            if not held.deleted and held.asked_us < listed.started_us and held.position not in listed.positions:
+            if (
+                not held.deleted
+                and held.asked_us < listed.started_us
+                and held.position not in listed.positions
+            ):
                 missing[id] = held
         after = keys[-1][0]
     return missing
