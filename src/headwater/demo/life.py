@@ -33,7 +33,7 @@ class Life:
             await asyncio.sleep(TICK)
             if self.stopped:
                 due = time.monotonic()
-            while due < time.monotonic():
+            while not self.stopped and due < time.monotonic():
                 self.world.step(now_ms())
                 due += self._dice.uniform(0.2, 1.8) / self._pace
             shown = self.world.settle(now_ms())

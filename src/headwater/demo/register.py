@@ -1,6 +1,6 @@
 """Put the made-up CRM into a running Headwater: document, credential and sync, by HTTP as anybody would.
 
-Safe to repeat: what is there already stays, and a sync only learns the CRM's new address.
+Safe to repeat: what is there already stays, and the document only learns the CRM's new address.
 """
 
 import time
@@ -10,10 +10,11 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import orjson
-import yaml
 
 DOCUMENT = Path(__file__).with_name("crm.yaml")
+PROVIDER = "crm"
 NAME = "Demo CRM"
+DEFAULT_URL = "http://127.0.0.1:8090"
 PATIENCE = 60.0
 """Seconds to wait until Headwater is ready."""
 
@@ -29,21 +30,15 @@ def register(headwater: str, key_file: Path, url: str, key: str) -> None:
     """
     wait_until_ready(headwater)
     call = Caller(headwater, key_file.read_text().strip())
-    document: dict[str, Any] = yaml.safe_load(DOCUMENT.read_text())
-    provider = document["name"]
-    call("PUT", f"/v1/providers/{provider}", document)
+    # The CRM's address is the document's default: so a credential can be tried before there is a sync.
+    call("PUT", f"/v1/providers/{PROVIDER}", DOCUMENT.read_text().replace(DEFAULT_URL, url))
     credential = call(
         "POST",
         "/v1/credentials",
-        {"provider": provider, "kind": "bearer", "name": NAME, "properties": {"token": key}},
+        {"provider": PROVIDER, "name": NAME, "properties": {"token": key}},
     )
-    known = call("GET", f"/v1/syncs?provider={provider}")["syncs"]
-    config = {"base_url": url}
-    if not known:
-        sync = {"provider": provider, "name": NAME, "credential_id": credential["id"], "config": config}
-        call("POST", "/v1/syncs", sync)
-    elif known[0]["config"] != config:
-        call("PATCH", f"/v1/syncs/{known[0]['id']}", {"config": config})
+    if not call("GET", f"/v1/syncs?provider={PROVIDER}")["data"]:
+        call("POST", "/v1/syncs", {"provider": PROVIDER, "name": NAME, "credential_id": credential["id"]})
 
 
 def wait_until_ready(headwater: str) -> None:
@@ -69,11 +64,13 @@ class Caller:
         self._url, self._key = url, key
 
     def __call__(self, method: str, path: str, body: Any = None) -> Any:
-        """Call, and return the answer's JSON."""
+        """Call, and return the answer's JSON. A body that is text goes as YAML."""
+        content = body.encode() if isinstance(body, str) else None if body is None else orjson.dumps(body)
+        kind = "application/yaml" if isinstance(body, str) else "application/json"
         request = Request(  # noqa: S310  the caller's own http URL
             self._url + path,
-            data=orjson.dumps(body) if body is not None else None,
-            headers={"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
+            data=content,
+            headers={"Authorization": f"Bearer {self._key}", "Content-Type": kind},
             method=method,
         )
         try:

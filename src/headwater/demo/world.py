@@ -8,6 +8,7 @@ that read from a replica or stamp a row before its transaction ends.
 import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import islice
 from random import Random
 from typing import Any
 
@@ -162,14 +163,14 @@ class World:
         return [replace(r, updated_ms=at_ms, fields={}, deleted=True) for r in gone]
 
     def _reassign(self, now_ms: int) -> list[Row]:
-        """Give a company and its people to another owner: several objects, one update time."""
-        company = self._pick("company")
-        if company is None:
-            return []
-        rows = [company, *(r for r in self._of(company.id, "contact") if r.id not in self._busy)]
-        owner = self._dice.choice([o for o in words.OWNERS if o != company.fields["owner"]])
-        at_ms = max(now_ms, *(r.updated_ms + 1 for r in rows), company.updated_ms + 1)
-        return [self._edited(r, at_ms, {"owner": owner}) for r in rows]
+        """Hand many of one owner's people over to another: several objects, one update time."""
+        owner, heir = self._dice.sample(words.OWNERS, 2)
+        theirs = (
+            r for r in self.tables["contact"].live() if r.fields["owner"] == owner and r.id not in self._busy
+        )
+        rows = list(islice(theirs, self._dice.randint(2, 25)))
+        at_ms = max(now_ms, *(r.updated_ms + 1 for r in rows), 0)
+        return [self._edited(r, at_ms, {"owner": heir}) for r in rows]
 
     def _of(self, company_id: str, kind: str) -> list[Row]:
         return [r for r in self.tables[kind].live() if r.fields["company_id"] == company_id]
