@@ -233,7 +233,7 @@ class Ledger:
             await connection.execute(update(chosen).where(chosen.c.slot == news.slot, ours).values(values))
         if news.backfill_id is None:
             return
-        values: dict[str, Any] = {
+        of_backfill: dict[str, Any] = {
             name: value
             for name, value in (
                 ("started_us", news.backfill_started_us),
@@ -244,10 +244,10 @@ class Ledger:
             if value is not None
         }
         if news.backfill_completed_us is not None:
-            values["outcome"] = "completed"
-        if values:
+            of_backfill["outcome"] = "completed"
+        if of_backfill:
             await connection.execute(
-                update(backfills).where(backfills.c.id == news.backfill_id, ours).values(values)
+                update(backfills).where(backfills.c.id == news.backfill_id, ours).values(of_backfill)
             )
 
     async def backfilled(self, fence: Fence, sync_id: str) -> None:

@@ -1,0 +1,299 @@
+"""The composition root: makes the parts of a process from its settings, runs them, and stops them cleanly.
+
+The only file that names stream engines. No rule lives here.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+from collections import Counter
+from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import structlog
+import uvicorn
+
+from headwater.api.app import create
+from headwater.api.parts import Parts
+from headwater.errors import Halt, HeadwaterError
+from headwater.kit.budget import Governor, Urgency
+from headwater.kit.clock import Clock, SystemClock
+from headwater.kit.http import Client, Session, open_session
+from headwater.kit.tasks import ended
+from headwater.management import keys
+from headwater.management.providers import documents
+from headwater.management.services import Services, services
+from headwater.model.record import Origin
+from headwater.providers.catalogue import Catalogue
+from headwater.providers.provider import Provider
+from headwater.settings import Settings, unknown
+from headwater.store.database import Database
+from headwater.store.leases import Leases
+from headwater.store.vault import Vault
+from headwater.streams import retention
+from headwater.streams.cursor import Cursors
+from headwater.streams.engine import StreamEngine
+from headwater.streams.postgres import PostgresStreams
+from headwater.streams.sqlite import SqliteStreams
+from headwater.syncs.accounts import Accounts
+from headwater.syncs.ingest import Ingested
+from headwater.syncs.ledger import Ledger
+from headwater.syncs.runner import Parts as RunnerParts
+from headwater.syncs.runner import Runner
+from headwater.telemetry import Metrics, configure_logging, metrics
+
+_LOG = structlog.get_logger(__name__)
+_DRAIN = 10
+"""Seconds that requests under way have to end when the process stops."""
+
+
+class Role(StrEnum):
+    """What a process does: serve the API, run syncs, or both."""
+
+    ALL = "all"
+    API = "api"
+    WORKER = "worker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """The parts of a running process."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    engine: StreamEngine
+    vault: Vault
+    catalogue: Catalogue
+    services: Services
+    session: Session
+    metrics: Metrics
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+async def serve(settings: Settings, *, role: Role = Role.ALL) -> None:
+    """Run a process until it is told to stop (SIGTERM, SIGINT); then drain it (P9).
+
+    Raises: Halt when it cannot start: the database is not there, is in use, or its keys are missing.
+    """
+    configure_logging(settings.log_level, settings.log_format)
+    for sentence in unknown():
+        _LOG.warning(sentence)
+    async with opened(settings, role=role) as process:
+        await _greet(process)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, process.stopping.set)
+        work: list[Coroutine[Any, Any, None]] = [
+            retention.keep(process.engine, settings.event_retention, process.clock)
+        ]
+        if role is not Role.API:
+            work.append(_runner(process).run())
+        if role is not Role.WORKER:
+            work.append(_http(process))
+        await _until_stopped(process.stopping, work)
+
+
+@asynccontextmanager
+async def opened(settings: Settings, *, role: Role = Role.ALL) -> AsyncGenerator[Process]:
+    """Open everything that a process needs, and close it in the other order."""
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        url = settings.database.reveal()
+        database = await Database.open(url, clock=clock, partitions=settings.partitions, exclusive=True)
+        stack.push_async_callback(database.close)
+        if role is not Role.ALL and database.dialect == "sqlite":
+            raise Halt(
+                f"One process serves a SQLite database; --role {role} needs PostgreSQL.",
+                code="database.one_process",
+                fix="Leave --role out, or set HEADWATER_DATABASE_URL=postgresql://…",
+            )
+        engine: StreamEngine
+        if database.dialect == "sqlite":
+            engine = await SqliteStreams.open(database, clock=clock)
+        else:
+            engine = await PostgresStreams.open(database, clock=clock)
+        stack.push_async_callback(engine.close)
+        vault = Vault.with_keys(settings.keys) if settings.keys else Vault.in_file(settings.secret_key_file)
+        catalogue = Catalogue()
+        catalogue.reload(await documents(database))
+        session = open_session()
+        stack.push_async_callback(session.close)
+
+        async def check(provider: Provider, kind: str, properties: Mapping[str, Any]) -> str | None:
+            return await _check(session, clock, provider, kind, properties)
+
+        yield Process(
+            settings=settings,
+            clock=clock,
+            database=database,
+            engine=engine,
+            vault=vault,
+            catalogue=catalogue,
+            services=services(
+                database=database, engine=engine, vault=vault, catalogue=catalogue, check=check, clock=clock
+            ),
+            session=session,
+            metrics=metrics(_version()),
+        )
+
+
+async def _greet(process: Process) -> None:
+    """Make the first API key, once, and say where it is."""
+    text = await keys.first_key(process.database, process.clock)
+    if text is None:
+        return
+    path = process.settings.api_key_file
+    _keep_key(path, text)
+    print(
+        f"The first API key, shown only now (the command line reads it from {path}):\n\n    {text}\n",
+        flush=True,
+    )
+
+
+def _keep_key(path: Path, text: str) -> None:
+    """Write the first key where the command line finds it, for this user's eyes only."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text + "\n")
+
+
+async def _check(
+    session: Session, clock: Clock, provider: Provider, kind: str, properties: Mapping[str, Any]
+) -> str | None:
+    """Try a credential at its API, on a budget of its own: a person waits for the answer."""
+    if provider.check is None:
+        return None
+    client = Client(
+        provider.base_url,
+        authorizer=provider.authorize(kind, properties),
+        limiter=Governor(provider.budget, clock),
+        urgency=Urgency.WRITE,
+        clock=clock,
+        headers=provider.headers,
+        session=session,
+    )
+    return await provider.check(client)
+
+
+def _runner(process: Process) -> Runner:
+    """Put the runner of the syncs together."""
+
+    async def reload() -> None:
+        process.catalogue.reload(await documents(process.database))
+
+    def watch(collection_id: str, done: Ingested, _origin: Origin) -> None:
+        provider, _, collection = collection_id.partition(":")
+        for kind, count in Counter(change.event for change in done.changes).items():
+            process.metrics.changes.labels(provider, collection, kind.name.lower()).inc(count)
+
+    parts = RunnerParts(
+        engine=process.engine,
+        ledger=Ledger(process.database, process.vault, process.clock),
+        accounts=Accounts(process.session, process.clock),
+        catalogue=process.catalogue,
+        clock=process.clock,
+        reload=reload,
+        watch=watch,
+    )
+    lease_time = process.settings.lease_time
+    leases = Leases(process.database, clock=process.clock, lease_time=lease_time)
+    return Runner(parts, leases, lease_time=lease_time)
+
+
+async def _http(process: Process) -> None:
+    """Serve the API until cancelled; requests under way may end first."""
+    application = create(
+        Parts(
+            services=process.services,
+            engine=process.engine,
+            cursors=Cursors(process.vault),
+            clock=process.clock,
+            metrics=process.metrics.render,
+            ready=lambda: _ready(process),
+            stopping=process.stopping,
+            created_event_name=process.settings.created_event_name,
+            metrics_open=process.settings.metrics_open,
+            version=_version(),
+        )
+    )
+    config = uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=_DRAIN,
+    )
+    listening = _listen(process.settings.host, process.settings.port)
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve([listening]))
+    try:
+        await asyncio.wait([serving])
+    finally:
+        server.should_exit = True
+        await serving
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to us: they stop everything else too."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Catch none."""
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket. Raises: Halt when the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise Halt(
+            f"Cannot listen on {host}:{port}: {error.strerror}.",
+            code="server.address",
+            fix="Stop what uses the address, or choose another with --port (HEADWATER_PORT).",
+        ) from error
+
+
+async def _ready(process: Process) -> list[str]:
+    """Say in sentences why this process cannot serve; nothing when it can."""
+    try:
+        async with asyncio.timeout(5):
+            await process.engine.heads()
+    except HeadwaterError as error:
+        return [error.message]
+    except TimeoutError:
+        return ["The database does not answer."]
+    return []
+
+
+async def _until_stopped(stopping: asyncio.Event, work: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Run until the process is to stop, or a part of it fails; then end the parts, the last one first."""
+    tasks = [asyncio.create_task(one) for one in work]
+    stop = asyncio.create_task(_wait(stopping))
+    try:
+        await asyncio.wait([stop, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        failed = [task for task in tasks if task.done()]
+    finally:
+        stopping.set()
+        for task in reversed(tasks):
+            await ended(task)
+        await ended(stop)
+    for task in failed:
+        task.result()
+
+
+async def _wait(stopping: asyncio.Event) -> None:
+    await stopping.wait()
+
+
+def _version() -> str:
+    return metadata.version("headwater")
