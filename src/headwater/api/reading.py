@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headwater.api.render import Renderer
-from headwater.errors import Gone, InUse, NotFound, Refused
+from headwater.errors import Gone, NotFound
 from headwater.management.caller import Caller
 from headwater.management.slots import Owned, Slots, SlotTable
 from headwater.model.position import Stream, Vector, covers, start
 from headwater.model.record import Entry, EventKind
-from headwater.streams.cursor import Cursors
+from headwater.streams.cursor import Cursors, check_not_ahead
 from headwater.streams.engine import Read, StreamEngine
 
 _SCAN = 20_000
@@ -133,16 +133,11 @@ class Streams:
         return self._choices[key]
 
     async def refuse_ahead(self, position: Vector) -> None:
-        """Refuse a position that no partition has reached yet. Raises: InUse."""
-        if covers(self._heads, position):
+        """Refuse a position that the stream has not reached. Raises: InUse, Refused, as `check_not_ahead`."""
+        if len(position) == len(self._heads) and covers(self._heads, position):
             return
         self._heads = await self.engine.heads()
-        if not covers(self._heads, position):
-            raise InUse(
-                "The cursor is ahead of the stream: the database is older than the cursor.",
-                code="cursor.ahead",
-                fix="After restoring a backup, readers start again: leave after_cursor out.",
-            )
+        check_not_ahead(position, self._heads)
 
 
 class Reader:
@@ -169,12 +164,6 @@ class Reader:
         if cursor is None:
             return await self.earliest()
         position = self._streams.cursors.decode(cursor, self.stream, self._key)
-        if len(position) != self._engine.partitions:
-            raise Refused(
-                "The cursor is of another installation.",
-                code="cursor.invalid",
-                fix="Leave after_cursor out to start at the beginning.",
-            )
         await self._streams.refuse_ahead(position)
         return position
 

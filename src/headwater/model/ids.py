@@ -10,14 +10,13 @@ NAMESPACE = uuid.UUID("7b0c4a52-61b4-5b8e-9d0e-6f1f4a1c2d3e")
 
 
 def new_id() -> str:
-    """Return a new UUID, version 7: it sorts by the time of its making.
+    """Return a new UUID, version 7: it sorts by the time of its making, to a quarter of a microsecond.
 
-    Source: RFC 9562, section 5.7.
+    Source: RFC 9562, sections 5.7 and 6.2, method 3.
     """
-    millis = time.time_ns() // 1_000_000
-    value = (millis << 80) | int.from_bytes(os.urandom(10))
-    value = (value & ~(0xF << 76)) | (0x7 << 76)
-    value = (value & ~(0x3 << 62)) | (0x2 << 62)
+    millis, nanos = divmod(time.time_ns(), 1_000_000)
+    value = millis << 80 | 0x7 << 76 | (nanos * 4096 // 1_000_000) << 64
+    value |= 0x2 << 62 | int.from_bytes(os.urandom(8)) >> 2
     return str(uuid.UUID(int=value))
 
 
