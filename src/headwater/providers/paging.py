@@ -407,17 +407,23 @@ def dig(value: Any, path: str) -> Any:
     return value
 
 
-_LINK = re.compile(r'<([^>]*)>((?:\s*;\s*[^\s=;,]+(?:\s*=\s*(?:"[^"]*"|[^\s;,]*))?)*)')
-_REL = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,]*))', re.IGNORECASE)
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_LINK = re.compile(rf'<([^>]*)>((?:\s*;\s*[^\s=;,"]+(?:\s*=\s*(?:{_QUOTED}|[^\s;,"]*))?)*)')
+_PARAMETER = re.compile(rf';\s*([^\s=;,"]+)\s*=\s*({_QUOTED}|[^\s;,"]*)')
 
 
 def links(header: str) -> dict[str, str]:
-    """Return the URLs of a `Link` header by their relation."""
+    """Return the URLs of a `Link` header by their relation.
+
+    Source: RFC 8288, section 3.
+    """
     found: dict[str, str] = {}
-    for url, parameters in _LINK.findall(header):
-        if rel := _REL.search(parameters):
-            for name in (rel[1] or rel[2] or "").lower().split():
-                found.setdefault(name, url)
+    for link in _LINK.finditer(header):
+        for name, value in _PARAMETER.findall(link[2]):
+            if name.lower() == "rel":
+                for relation in value.strip('"').lower().split():
+                    found.setdefault(relation, link[1])
+                break  # of several, the first counts
     return found
 
 

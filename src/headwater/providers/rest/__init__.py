@@ -5,7 +5,7 @@ Belongs here: what a document may say, reading it with its mistakes, making a pr
 """
 
 from headwater.providers.rest.build import provider
-from headwater.providers.rest.document import RestDocument
+from headwater.providers.rest.document import RestDocument, json_schema
 from headwater.providers.rest.parse import parse
 
-__all__ = ["RestDocument", "parse", "provider"]
+__all__ = ["RestDocument", "json_schema", "parse", "provider"]

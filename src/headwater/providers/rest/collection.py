@@ -3,11 +3,12 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, GetJsonSchemaHandler
 from pydantic import model_validator as validator
+from pydantic_core import CoreSchema
 
 from headwater.providers.rest.paged import Paging
-from headwater.providers.rest.part import Address, Duration, Name, Part, Path, Texts, Times
+from headwater.providers.rest.part import Address, BodyPath, Duration, Name, Part, Path, Texts, Times
 
 
 class InstantField(Part):
@@ -24,6 +25,13 @@ class InstantField(Part):
     @classmethod
     def _from_name(cls, value: Any) -> Any:
         return {"field": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        return {"anyOf": [{"type": "string"}, {**schema}], "description": schema.get("description", "")}
 
 
 class Since(Part):
@@ -58,8 +66,8 @@ class DeletedList(Part):
     """Its path below the base URL."""
     params: Texts = Field(default={})
     """Its query parameters."""
-    items: Path = ""
-    """Path of the array in the answer. Absent: the body is the array."""
+    items: BodyPath = ""
+    """Path of the array in the answer. Empty: the body is the array."""
     id: Path = "id"
     """Path of the deleted object's id."""
     deleted_at: InstantField | None = None
@@ -90,8 +98,8 @@ class One(Part):
     """Its path below the base URL, with `{id}`."""
     params: Texts = Field(default={})
     """Its query parameters."""
-    item: Path = ""
-    """Path of the object in the answer. Absent: the body is the object."""
+    item: BodyPath = ""
+    """Path of the object in the answer. Empty: the body is the object."""
     gone: list[Annotated[int, Field(ge=400, le=499)]] = Field(default=[404, 410])
     """Statuses that say that there is no such object any more."""
 
@@ -103,7 +111,7 @@ class Ids(Part):
     """Its path below the base URL."""
     params: Texts = Field(default={})
     """Its query parameters."""
-    items: Path | None = None
+    items: BodyPath | None = None
     """Path of the array in the answer. Default: as in the collection's list."""
     id: Path | None = None
     """Path of the id in each of its objects. Default: as in the collection's list."""
@@ -125,7 +133,7 @@ class Poll(Part):
 class Defaults(Part):
     """What holds for every collection that does not say otherwise."""
 
-    items: Path | None = None
+    items: BodyPath | None = None
     """Path of the array in an answer."""
     id: Path | None = None
     """Path of an object's id."""
@@ -152,7 +160,7 @@ class CollectionPart(Part):
     """Query parameters of the list. They may have placeholders, too."""
     headers: Texts = Field(default={})
     """Headers of the list's requests."""
-    items: Path | None = None
+    items: BodyPath | None = None
     """Path of the array of objects in the answer, such as `data` or `result.items`. Absent: the body is the
     array.
     """

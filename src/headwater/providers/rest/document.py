@@ -5,13 +5,13 @@ Each field's docstring is its documentation: in `docs/reference/rest-document.md
 editors, and here. Rules that need more than one field are in `checks`.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from headwater.providers.rest.auth import Auth, NoAuth
 from headwater.providers.rest.collection import CollectionPart, Defaults
-from headwater.providers.rest.part import Address, BaseUrl, Name, Part, Path, Texts, as_text
+from headwater.providers.rest.part import Address, BaseUrl, Name, Part, Path, Text, Texts
 
 
 class RateLimit(Part):
@@ -30,7 +30,7 @@ class Setting(Part):
 
     title: str = ""
     """What it is, for people."""
-    default: Annotated[str, BeforeValidator(as_text)] | None = None
+    default: Text | None = None
     """Its value where a sync gives none. Absent: each sync must give one."""
 
 
@@ -70,3 +70,9 @@ class RestDocument(Part):
     """What holds for every collection that does not say otherwise."""
     collections: Annotated[dict[Name, CollectionPart], Field(min_length=1)]
     """The collections by name: singular snake_case, such as `article`."""
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of documents, for editors."""
+    schema = RestDocument.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

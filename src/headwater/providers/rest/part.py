@@ -50,6 +50,10 @@ def _path(value: Any) -> Any:
     return value
 
 
+def _body_path(value: Any) -> Any:
+    return value if value == "" else _path(value)
+
+
 def _address(value: Any) -> Any:
     if isinstance(value, str) and (not value.startswith("/") or set(value) & set("?# \t\n")):
         raise ValueError(
@@ -69,7 +73,12 @@ _DURATION_SCHEMA: dict[str, Any] = {"type": "string", "examples": ["30s", "15m",
 Duration = Annotated[timedelta, BeforeValidator(_duration), Field(json_schema_extra=_DURATION_SCHEMA)]
 Name = Annotated[str, BeforeValidator(_name)]
 Path = Annotated[str, BeforeValidator(_path)]
+BodyPath = Annotated[str, BeforeValidator(_body_path)]
+"""A path in an answer's body; empty for the body itself."""
 Address = Annotated[str, BeforeValidator(_address)]
 BaseUrl = Annotated[str, BeforeValidator(_base_url)]
-Texts = dict[str, Annotated[str, BeforeValidator(as_text)]]
+Text = Annotated[
+    str, BeforeValidator(as_text), Field(json_schema_extra={"type": ["string", "number", "boolean"]})
+]
+Texts = dict[str, Text]
 Times = Literal["iso", "iso_ms", "iso_s", "date", "s", "ms", "us", "http"]
