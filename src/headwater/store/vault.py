@@ -126,7 +126,7 @@ def _read(path: Path) -> list[str]:
 
 
 def _stamp(path: Path | None) -> tuple[int, int] | None:
-    """Return what changes when a file does; None without one: the keys that are known go on."""
+    """Return what changes when a file does; None without one."""
     if path is None:
         return None
     try:
@@ -137,7 +137,8 @@ def _stamp(path: Path | None) -> tuple[int, int] | None:
 
 
 def _make(path: Path) -> None:
-    """Make a key file that only this user may read. Of two processes at once, one makes it and both use it."""
+    """Make a key file that only this user may read. Of two processes at once, one makes it and both use
+    it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
