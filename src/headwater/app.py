@@ -196,7 +196,7 @@ def _runner(process: Process) -> Runner:
     parts = RunnerParts(
         engine=process.engine,
         ledger=Ledger(process.database, process.vault, process.clock),
-        accounts=Accounts(process.session, process.clock),
+        open=Accounts(process.session, process.clock).open,
         catalogue=process.catalogue,
         clock=process.clock,
         reload=reload,

@@ -91,6 +91,7 @@ class CollectionRun:
         if (plan.backfill_id, plan.sweep_id) != (self.plan.backfill_id, self.plan.sweep_id):
             self.plan = plan
             self.asked.set()
+            self.look_now()
 
     # --- the three loops ----------------------------------------------------------------------------------------
 
@@ -177,7 +178,7 @@ class CollectionRun:
             await self._attempted("sweep", lambda: self._sweep(Urgency.SWEEP))
             deadline = self.work.clock.monotonic() + self.work.collection.sweep_every.total_seconds()
             while self.plan.sweep_id is None and (left := deadline - self.work.clock.monotonic()) > 0:
-                await self._pause(timedelta(seconds=min(left, 5)), self.looks)
+                await self._pause(timedelta(seconds=left), self.looks)
 
     async def _sweep(self, urgency: Urgency) -> Swept:
         plan = self.plan

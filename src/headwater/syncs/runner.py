@@ -13,7 +13,9 @@ from datetime import timedelta
 import structlog
 
 from headwater.errors import HeadwaterError, Invalid, LeaseLost
+from headwater.kit.budget import Urgency
 from headwater.kit.clock import Clock
+from headwater.kit.http import Http
 from headwater.kit.tasks import ended, supervised
 from headwater.model.lease import Fence
 from headwater.model.record import Origin
@@ -22,7 +24,6 @@ from headwater.providers.catalogue import Catalogue
 from headwater.providers.provider import Provider
 from headwater.store.leases import Leases
 from headwater.streams.engine import StreamEngine
-from headwater.syncs.accounts import Accounts
 from headwater.syncs.assignment import Assignment
 from headwater.syncs.collection import CollectionRun
 from headwater.syncs.ingest import Ingested
@@ -45,7 +46,8 @@ class Parts:
 
     engine: StreamEngine
     ledger: Ledger
-    accounts: Accounts
+    open: Callable[[Plan, Provider], Callable[[Urgency], Http]]
+    """Opens a sync's API for any urgency: `accounts.Accounts.open`."""
     catalogue: Catalogue
     clock: Clock
     reload: Callable[[], Awaitable[None]]
@@ -141,7 +143,7 @@ class SyncRun:
                 tasks.create_task(retire([run.work for run in self.collections]))
 
     def _collections(self, provider: Provider) -> list[CollectionRun]:
-        open = self.parts.accounts.open(self.plan, provider)
+        open = self.parts.open(self.plan, provider)
         runs: dict[str, CollectionRun] = {}
         for chosen in self.plan.collections:
             collection = provider.collection(chosen.slot.collection_id.partition(":")[2])
@@ -229,6 +231,11 @@ class Runner:
     def look(self) -> None:
         """Look at what users changed at once, not at the next tick."""
         self._look.set()
+
+    @property
+    def running(self) -> frozenset[str]:
+        """The ids of the syncs that this process runs now."""
+        return frozenset(self._runs)
 
     async def run(self) -> None:
         """Work until cancelled; then stop every sync, write down its progress and give the leases back (P9)."""

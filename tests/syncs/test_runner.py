@@ -1,0 +1,265 @@
+"""The runner on a real database: starting, pausing, halting, handing over. The API is a shelf in memory.
+
+Leaves out: real processes and real time-outs (journeys).
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from headwater.errors import Halt, Retry
+from headwater.kit.budget import Bucket, Urgency
+from headwater.kit.clock import SystemClock
+from headwater.kit.http import Http
+from headwater.kit.tasks import ended
+from headwater.management.caller import Caller, Permission
+from headwater.management.credentials import NewCredential
+from headwater.management.services import Services, services
+from headwater.management.syncs import NewSync, SyncChange
+from headwater.model.sync import CollectionState, HealthStatus, Status
+from headwater.providers.catalogue import Catalogue
+from headwater.providers.provider import CredentialKind, Provider
+from headwater.store import schema
+from headwater.store.database import Database
+from headwater.store.leases import Leases
+from headwater.store.vault import Vault, new_key
+from headwater.streams.sqlite import SqliteStreams
+from headwater.syncs.ledger import Ledger, Plan
+from headwater.syncs.runner import Parts, Runner
+from tests.syncs.conftest import events, records
+from tests.syncs.shelf import Shelf
+
+ADMIN = Caller(key_id="k", permissions=frozenset({Permission.ADMIN}))
+
+
+def provider(shelf: Shelf) -> Provider:
+    """Return the shelf as an API."""
+    return Provider(
+        name="shelf",
+        title="Shelf",
+        base_url="http://127.0.0.1:1",
+        authorize=lambda _kind, _properties: None,
+        credential_kinds=(
+            CredentialKind(
+                name="token",
+                schema={"type": "object", "properties": {"token": {"type": "string"}}},
+                secret=frozenset({"token"}),
+            ),
+        ),
+        budget=(Bucket(allowed=100, per=timedelta(seconds=1)),),
+        collections=(shelf.collection(one=True),),
+    )
+
+
+@dataclass
+class House:
+    """A database with everything that runs syncs."""
+
+    shelf: Shelf
+    database: Database
+    engine: SqliteStreams
+    vault: Vault
+    services: Services
+
+    async def sync(self) -> str:
+        """Make a sync of the shelf; return its id."""
+        new = NewCredential(
+            provider="shelf", kind="token", name=None, properties={"token": "t"}, rate_limit=None,
+            external_id=None, metadata={},
+        )  # fmt: skip
+        credential, _ = await self.services.credentials.put(ADMIN, new)
+        made = NewSync(provider="shelf", credential_id=credential.id, config={}, metadata={})
+        return (await self.services.syncs.create(ADMIN, made)).sync.id
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[Runner]:
+        """Run a process's share of the syncs."""
+        clock = SystemClock()
+
+        def open(_plan: Plan, _provider: Provider) -> Callable[[Urgency], Http]:
+            return lambda _urgency: None  # type: ignore[return-value] - the shelf needs none
+
+        async def reload() -> None:
+            """Nothing is stored."""
+
+        parts = Parts(
+            engine=self.engine,
+            ledger=Ledger(self.database, self.vault, clock),
+            open=open,
+            catalogue=Catalogue((provider(self.shelf),)),
+            clock=clock,
+            reload=reload,
+        )
+        leases = Leases(self.database, clock=clock, lease_time=timedelta(seconds=5))
+        runner = Runner(parts, leases, lease_time=timedelta(seconds=5))
+        task = asyncio.create_task(runner.run())
+        try:
+            yield runner
+        finally:
+            await ended(task)
+
+    async def state(self, sync_id: str) -> Any:
+        """Return what the API would show of the sync's collection."""
+        return (await self.services.syncs.get(ADMIN, sync_id)).collections[0]
+
+
+@pytest.fixture
+async def house(tmp_path: Path, shelf: Shelf) -> AsyncGenerator[House]:
+    """Return a house with an empty shelf."""
+    clock = SystemClock()
+    database = await Database.open(f"sqlite:///{tmp_path}/h.db", clock=clock)
+    engine = await SqliteStreams.open(database, clock=clock)
+    vault = Vault.with_keys([new_key()])
+
+    async def check(_provider: Provider, _kind: str, _properties: Mapping[str, Any]) -> str | None:
+        return "account"
+
+    catalogue = Catalogue((provider(shelf),))
+    made = services(
+        database=database, engine=engine, vault=vault, catalogue=catalogue, check=check, clock=clock
+    )
+    shelf.now_us = clock.now_us()
+    yield House(shelf, database, engine, vault, made)
+    await engine.close()
+    await database.close()
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something is so; give up after a while."""
+    async with asyncio.timeout(20):
+        while not await true():
+            await asyncio.sleep(0.02)
+
+
+async def test_a_new_sync_is_backfilled_and_followed(house: House) -> None:
+    """A sync that is made while the runner runs is found, backfilled, and then follows changes."""
+    house.shelf.put("a", n=1)
+
+    async with house.running():
+        sync_id = await house.sync()
+        await until(lambda: _equal(house))
+        await until(lambda: _is(house, sync_id, CollectionState.LIVE))
+        house.shelf.put("a", n=2)
+        house.shelf.drop("a")
+        house.shelf.put("b", n=1)
+        await until(lambda: _equal(house))
+        view = await house.services.syncs.get(ADMIN, sync_id)
+    assert view.sync.initial_backfill_completed_at is not None
+    assert view.sync.health.status == HealthStatus.OK
+    assert ("a", "created") in await events(house.engine)
+
+
+async def _equal(house: House) -> bool:
+    return await records(house.engine) == house.shelf.alive()
+
+
+async def _is(house: House, sync_id: str, state: CollectionState) -> bool:
+    return (await house.state(sync_id)).state == state
+
+
+async def test_a_paused_sync_asks_nothing(house: House) -> None:
+    """After a pause no page is read any more; resuming goes on from where it was."""
+    async with house.running():
+        sync_id = await house.sync()
+        await until(lambda: _is(house, sync_id, CollectionState.LIVE))
+        await house.services.syncs.change(ADMIN, sync_id, SyncChange(status=Status.PAUSED))
+
+        async def quiet() -> bool:
+            before = house.shelf.pages
+            await asyncio.sleep(0.7)
+            return house.shelf.pages == before
+
+        await until(quiet)
+        house.shelf.put("late")
+        await house.services.syncs.change(ADMIN, sync_id, SyncChange(status=Status.ACTIVE))
+        await until(lambda: _equal(house))
+
+
+async def test_a_halt_is_told_and_ends_when_a_person_acts(house: House) -> None:
+    """A refused credential stops the sync with a note that says what to do; asking to look goes on."""
+    house.shelf.failures = [Halt("Refused.", code="provider.credential_refused", fix="Give a new key.")] * 50
+    async with house.running():
+        sync_id = await house.sync()
+        await until(lambda: _is(house, sync_id, CollectionState.FAILED))
+        view = await house.services.syncs.get(ADMIN, sync_id)
+        assert view.sync.health.status == HealthStatus.ERROR
+        assert "Give a new key." in view.sync.health.notes[0].text
+        house.shelf.failures.clear()
+        house.shelf.put("a")
+        await house.services.syncs.check(ADMIN, sync_id)
+        await until(lambda: _equal(house))
+
+        async def well() -> bool:
+            return (await house.services.syncs.get(ADMIN, sync_id)).sync.health.status == HealthStatus.OK
+
+        await until(well)
+
+
+async def test_p9_stopping_gives_the_leases_back(house: House) -> None:
+    """A process that is stopped lets go, so that another one takes over at once and goes on where it was."""
+    house.shelf.failures = [Retry(after=timedelta())]
+    async with house.running():
+        sync_id = await house.sync()
+        await until(lambda: _is(house, sync_id, CollectionState.LIVE))
+    house.shelf.put("a")
+    async with house.running():
+        await until(lambda: _equal(house))
+    assert await events(house.engine) == [("a", "created")]
+
+
+async def test_a_lost_lease_stops_the_run(house: House) -> None:
+    """When another process has taken a sync over, this one writes nothing of it any more."""
+    async with house.running() as runner:
+        sync_id = await house.sync()
+        await until(lambda: _is(house, sync_id, CollectionState.LIVE))
+        async with house.database.write() as connection:
+            await connection.execute(
+                update(schema.leases).values(epoch=schema.leases.c.epoch + 1, worker_id="other")
+            )
+            await connection.execute(
+                schema.workers.insert().values(worker_id="other", started_us=0, expires_us=2**62)
+            )
+        house.shelf.put("a")
+        await house.services.syncs.check(ADMIN, sync_id)
+
+        async def gone() -> bool:
+            return not runner.running
+
+        await until(gone)
+        assert await records(house.engine) == {}
+
+
+async def test_a_new_backfill_is_run_when_asked_for(house: House) -> None:
+    """An order for a backfill reaches the running sync and is noted as completed."""
+    house.shelf.put("a")
+    async with house.running():
+        sync_id = await house.sync()
+        await until(lambda: _is(house, sync_id, CollectionState.LIVE))
+        await house.services.orders.backfill(ADMIN, sync_id, None)
+
+        async def done() -> bool:
+            backfill = (await house.state(sync_id)).backfill
+            return backfill is not None and backfill.outcome == "completed" and backfill.records == 1
+
+        await until(done)
+
+
+async def test_a_sweep_is_run_when_asked_for(house: House) -> None:
+    """A person's sweep finds what vanished without a trace, and says what it did."""
+    house.shelf.put("a")
+    house.shelf.put("b")
+    async with house.running():
+        sync_id = await house.sync()
+        await until(lambda: _is(house, sync_id, CollectionState.LIVE))
+        await asyncio.sleep(0.1)  # the sweep that follows a backfill is over
+        house.shelf.now_us += 10_000_000
+        house.shelf.vanish("b")
+        await house.services.orders.sweep(ADMIN, sync_id, "shelf:thing", confirm=False)
+        await until(lambda: _equal(house))
