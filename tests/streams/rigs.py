@@ -3,13 +3,14 @@
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, make_url, select, text
+from tests.streams.cutting_proxy import Cut, CuttingProxy
 
 from headwater.errors import HeadwaterError
 from headwater.model.ids import new_id
@@ -18,6 +19,7 @@ from headwater.store import schema
 from headwater.store.database import Database
 from headwater.streams.engine import StreamEngine
 from headwater.streams.memory import MemoryStreams
+from headwater.streams.postgres import PostgresStreams
 from headwater.streams.sqlite import SqliteStreams
 from headwater.testing.clock import ManualClock
 from headwater.testing.engine_rig import DurableRig, Rig
@@ -55,8 +57,20 @@ async def memory_rig() -> AsyncIterator[Rig]:
 class DatabaseRig:
     """What the engines on a database have in common. Their slots and leases are rows."""
 
-    def __init__(self, database: Database, engine: StreamEngine, clock: ManualClock) -> None:
-        self.database, self.engine, self.clock = database, engine, clock
+    engine: StreamEngine
+
+    def __init__(self, database: Database, clock: ManualClock) -> None:
+        self.database, self.clock = database, clock
+
+    async def reopen(self) -> StreamEngine:
+        if hasattr(self, "engine"):
+            with suppress(HeadwaterError):
+                await self.engine.close()
+        self.engine = await self._open()
+        return self.engine
+
+    async def _open(self) -> StreamEngine:
+        raise NotImplementedError
 
     async def slot(self, partition: int = 0) -> Slot:
         row = {
@@ -135,11 +149,8 @@ class SqliteRig(DatabaseRig):
         finally:
             MortalConnection.countdown = None
 
-    async def reopen(self) -> StreamEngine:
-        with suppress(HeadwaterError):
-            await self.engine.close()
-        self.engine = await SqliteStreams.open(self.database, clock=self.clock)
-        return self.engine
+    async def _open(self) -> StreamEngine:
+        return await SqliteStreams.open(self.database, clock=self.clock)
 
 
 @asynccontextmanager
@@ -152,9 +163,55 @@ async def sqlite_rig() -> AsyncIterator[DurableRig]:
         real_connect = sqlite3.connect
         patch.setattr(sqlite3, "connect", connect)
         database = await Database.open(f"sqlite:///{Path(folder) / 'streams.db'}", clock=clock)
-        rig = SqliteRig(database, await SqliteStreams.open(database, clock=clock), clock)
+        rig = SqliteRig(database, clock)
+        await rig.reopen()
         try:
             yield rig
         finally:
             await rig.engine.close()
             await database.close()
+
+
+# --- PostgreSQL ---------------------------------------------------------------------------------------------
+
+PARTITIONS = 3
+
+EMPTY = """
+TRUNCATE log, state, slots, checkpoints, rejected, leases;
+UPDATE partitions SET head = 0, trimmed = 0, last_us = 0"""
+
+
+class PostgresRig(DatabaseRig):
+    """The engine on PostgreSQL, connected through a door that can be shut."""
+
+    def __init__(
+        self, database: Database, through: Database, proxy: CuttingProxy, clock: ManualClock
+    ) -> None:
+        self._through, self._proxy = through, proxy
+        super().__init__(database, clock)
+
+    def crash_at(self, step: int) -> AbstractContextManager[Cut]:
+        return self._proxy.cut_at(step)
+
+    async def _open(self) -> StreamEngine:
+        return await PostgresStreams.open(self._through, clock=self.clock)
+
+
+@asynccontextmanager
+async def postgres_rig(url: str) -> AsyncIterator[PostgresRig]:
+    clock = ManualClock()
+    address = make_url(url)
+    async with AsyncExitStack() as stack:
+        proxy = CuttingProxy(address.host or "", address.port or 0)
+        await stack.enter_async_context(proxy.listening())
+        database = await Database.open(url, clock=clock, partitions=PARTITIONS)
+        stack.push_async_callback(database.close)
+        through_url = address.set(port=proxy.port).render_as_string(hide_password=False)
+        through = await Database.open(through_url, clock=clock)
+        stack.push_async_callback(through.close)
+        async with database.write() as connection:
+            await connection.execute(text(EMPTY))
+        rig = PostgresRig(database, through, proxy, clock)
+        await rig.reopen()
+        yield rig
+        await rig.engine.close()

@@ -50,7 +50,7 @@ class EngineSuite(WriteTests, ReadTests):
             await rig.engine.changed(await rig.engine.heads(), 0.01)
             await rig.engine.close()
             await rig.engine.close()
-            assert asyncio.all_tasks() <= before
+        assert asyncio.all_tasks() <= before
 
 
 class Whole(msgspec.Struct, frozen=True):
