@@ -21,13 +21,20 @@ def items(count: int) -> Items:
 
 
 class Shelf:
-    """Lists `items`. Switches: `stuck` gives the same next page for ever, `foreign` names one elsewhere."""
+    """Lists `items`.
+
+    Switches: `stuck` gives the same next page for ever, `foreign` names one elsewhere, `most` is the API's
+    own limit of a page, `exclusive` leaves out what changed at the instant, `newest_first` turns the changes
+    round.
+    """
 
     def __init__(self, held: Items) -> None:
         self.items = held
         self.stuck = False
         self.foreign = False
-        self.forgetful = False
+        self.most = 1000
+        self.exclusive = False
+        self.newest_first = False
         ways: dict[str, Callable[[Request], Response]] = {
             "single": self.single,
             "cursor": self.cursor,
@@ -98,7 +105,12 @@ class Shelf:
     def since(self, request: Request) -> Response:
         """At or after a time, in its order; there is no other place to go on from."""
         since = request.query_params.get("since", "")
-        found = sorted((i for i in self.items if i["updated_at"] >= since), key=lambda i: i["updated_at"])
+        found = [
+            item
+            for item in self.items
+            if (item["updated_at"] > since if self.exclusive else item["updated_at"] >= since)
+        ]
+        found.sort(key=lambda item: item["updated_at"], reverse=self.newest_first)
         return JSONResponse(found[: int(request.query_params["limit"])])
 
     def _place(self, request: Request) -> int:
@@ -106,10 +118,10 @@ class Shelf:
         return int(base64.urlsafe_b64decode(token)) if token else 0
 
     def _take(self, request: Request, place: int) -> tuple[Items, str | None]:
-        limit = int(request.query_params["limit"])
+        limit = min(int(request.query_params["limit"]), self.most)
         taken = self.items[place : place + limit]
         if self.stuck:
-            return taken, "bm93aGVyZQ==" if place is None else base64.urlsafe_b64encode(b"3").decode()
+            return taken, base64.urlsafe_b64encode(b"3").decode()
         more = place + limit < len(self.items)
         return taken, base64.urlsafe_b64encode(str(place + limit).encode()).decode() if more else None
 

@@ -6,6 +6,8 @@ Belongs here: what a document may say, reading it with its mistakes, making a pr
 
 from headwater.providers.rest.build import provider
 from headwater.providers.rest.document import RestDocument, json_schema
+from headwater.providers.rest.findings import Findings, ProbeReport
 from headwater.providers.rest.parse import parse
+from headwater.providers.rest.probe import probe
 
-__all__ = ["RestDocument", "json_schema", "parse", "provider"]
+__all__ = ["Findings", "ProbeReport", "RestDocument", "json_schema", "parse", "probe", "provider"]

@@ -48,6 +48,11 @@ class Declared:
         """Where objects say when they were last changed."""
         return self._collection.updated_at or self._defaults.updated_at
 
+    @property
+    def paged(self) -> Paging | None:
+        """How the list is paged."""
+        return self._collection.paging or self._defaults.paging
+
     def fields(self) -> fetch.Fields:
         """Return what is read of an object."""
         collection, mark = self._collection, self._collection.deleted
