@@ -29,6 +29,7 @@ class Database:
 
     def __init__(self, location: Location, engines: Engines, partitions: int, clock: Clock) -> None:
         self.clock = clock
+        """The database's clock on SQLite; PostgreSQL has its own."""
         self.partitions = partitions
         """The number of partitions of the streams, fixed when the database was made."""
         self.write_lock = asyncio.Lock()

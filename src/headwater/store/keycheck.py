@@ -33,6 +33,6 @@ async def check_keys(vault: Vault, database: Database) -> None:
             raise Halt(
                 f"The secrets in {database.shown} are sealed with other keys than this process has.",
                 code="vault.other_keys",
-                fix="Use the secret.key, or the HEADWATER_SECRET_KEYS, of the process that made the database.",
+                fix="Use the secret.key or HEADWATER_SECRET_KEYS of the process that made the database.",
             ) from None
         await connection.execute(update(meta).where(ours).values(value=renewed.decode()))
