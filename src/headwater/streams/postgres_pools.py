@@ -63,7 +63,7 @@ class Pools:
 
         pools = cls(_pool(url, READERS, prepare, "read"), _pool(url, WRITERS, prepare_writer, "write"))
         for pool in (pools.reading, pools.writing):
-            await pool.open()
+            await pool.open(wait=True, timeout=CONNECT_SECONDS)
         return pools
 
     async def close(self) -> None:

@@ -64,14 +64,16 @@ class EngineMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Compare everything a last time and close."""
-        if hasattr(self, "slots"):
-            for number in range(SLOTS):
-                self.look_at_slot(number)
-            for stream in Stream:
-                self.follow(stream, None, 100, 20_000)
-        if hasattr(self, "rig"):
-            self.run(self.context.__aexit__(None, None, None))
-        self.runner.close()
+        try:
+            if hasattr(self, "slots"):
+                for number in range(SLOTS):
+                    self.look_at_slot(number)
+                for stream in Stream:
+                    self.follow(stream, None, 100, 20_000)
+        finally:
+            if hasattr(self, "rig"):
+                self.run(self.context.__aexit__(None, None, None))
+            self.runner.close()
 
     # --- doing --------------------------------------------------------------------------------------------
 
@@ -82,10 +84,10 @@ class EngineMachine(RuleBasedStateMachine):
         epoch=st.sampled_from([None, None, 0, 1]),
     )
     def change_records(self, number: int, deeds: list[Deed], stale: int | None, epoch: int | None) -> None:
-        """Commit changes of one slot with a checkpoint; `stale` makes the last expect some other version."""
+        """Commit changes of one slot with a checkpoint; `stale` makes the last expect some older version."""
         slot = self.slots[number]
         changes = self._decided(slot, deeds)
-        if stale is not None:
+        if stale is not None and stale <= self.run(self.memory.heads())[slot.partition]:
             changes[-1] = msgspec.structs.replace(changes[-1], expects=stale or None)
         self._commit(
             Commit(
