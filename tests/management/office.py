@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import select
 from tests.management.crm import CRM, OTHER, Api
 
-from headwater.kit.clock import Clock
 from headwater.management.caller import Caller, Permission
 from headwater.management.credentials import Credential, NewCredential
 from headwater.management.services import Services, services
@@ -20,6 +19,7 @@ from headwater.store import schema
 from headwater.store.database import Database
 from headwater.store.vault import Vault, new_key
 from headwater.streams.engine import Commit, StreamEngine
+from headwater.testing.clock import ManualClock
 
 ADMIN = Caller(key_id="k", permissions=frozenset({Permission.ADMIN}))
 START_US = 1_732_000_000_000_000
@@ -30,28 +30,16 @@ def tenant(external_id: str) -> Caller:
     return Caller(key_id="t", permissions=frozenset({Permission.ADMIN}), external_id=external_id)
 
 
-class Hands:
-    """A clock that stands until it is moved."""
+class Hands(ManualClock):
+    """A clock that stands until it is moved, from 19 November 2024 on."""
 
     def __init__(self) -> None:
-        """Begin on 19 November 2024."""
-        self.us = START_US
-
-    def now_us(self) -> int:
-        """Return where the hands are."""
-        return self.us
-
-    def monotonic(self) -> float:
-        """Return the same in seconds."""
-        return self.us / 1e6
+        """Begin."""
+        super().__init__(START_US)
 
     def move(self, seconds: float) -> None:
         """Let time pass."""
         self.us += round(seconds * 1e6)
-
-    async def sleep(self, seconds: float) -> None:
-        """Let time pass at once."""
-        self.move(seconds)
 
 
 @dataclass
@@ -92,7 +80,7 @@ class Office:
         """Return the slot of a collection of a sync."""
         return (await self.services.slots.now()).by_key[sync_id, collection_id].slot
 
-    async def write(self, slot: Slot, id: str, data: Mapping[str, Any] | None, **more: Any) -> int:
+    async def write(self, slot: Slot, id: str, data: Mapping[str, Any] | None, /, **more: Any) -> int:
         """Commit a change of one record: its new data, or None for its deletion. Return its position."""
         held = (await self.engine.held(slot, [id])).get(id)
         kind = EventKind.CREATED if held is None or held.deleted else EventKind.UPDATED
@@ -114,8 +102,7 @@ class Office:
             fingerprint=self.changed.to_bytes(16),
             version=self.changed,
             asked_us=self.clock.now_us(),
-            data=body,
-            **(given | more),
+            **({"data": body} | given | more),
         )
         done = await self.engine.commit(Commit(partition=slot.partition, changes=[change]))
         return done.first
@@ -139,10 +126,6 @@ def office(database: Database, engine: StreamEngine, clock: Hands) -> Office:
         vault=vault,
         catalogue=Catalogue((CRM, OTHER)),
         check=api.check,
-        clock=_as_clock(clock),
+        clock=clock,
     )
     return Office(database=database, engine=engine, clock=clock, vault=vault, api=api, services=made)
-
-
-def _as_clock(clock: Hands) -> Clock:
-    return clock

@@ -4,8 +4,9 @@ import pytest
 from tests.management.office import ADMIN, Office, tenant
 
 from headwater.errors import Forbidden, InUse, Invalid, NotFound
-from headwater.management.credentials import MASK, CredentialChange, NewCredential, RateLimit
+from headwater.management.credentials import CredentialChange, NewCredential, RateLimit
 from headwater.management.listing import Wanted
+from headwater.model.secret import MASK
 
 
 async def test_p8_secrets_are_sealed_in_the_row_and_masked_in_the_answer(here: Office) -> None:

@@ -18,7 +18,7 @@ from headwater.api import (
     tail,
 )
 from headwater.api.parts import Parts
-from headwater.api.strict import refuse_unknown_parameters
+from headwater.api.strict import BodyLimit, refuse_unknown_parameters
 
 _LARGEST_BODY = 1024 * 1024
 
@@ -33,8 +33,8 @@ def create(parts: Parts) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         dependencies=[Depends(refuse_unknown_parameters)],
-        max_body_size=_LARGEST_BODY,
     )
+    app.add_middleware(BodyLimit, largest=_LARGEST_BODY)
     app.state.parts = parts
     problems.install(app)
     openapi.install(app)

@@ -45,6 +45,12 @@ _FIXES: Mapping[int, str] = {
     502: "Look at the health of the sync and its credential.",
     503: "Try again in a moment.",
 }
+_DETAILS: Mapping[int, str] = {
+    400: "The body cannot be read.",
+    404: "There is nothing at this address.",
+    405: "This address does not take this method.",
+    413: "The body is too large.",
+}
 _CODES: Mapping[int, str] = {
     400: "request.malformed",
     404: "not_found",
@@ -100,7 +106,7 @@ def of_error(error: HeadwaterError) -> Response:
             wait = 1.0 if error.after is None else error.after.total_seconds()
             headers["Retry-After"] = str(max(1, math.ceil(wait)))
         case Halt():
-            status = 503 if error.error_code.startswith("database.") else 502
+            status = 502 if error.error_code.startswith(("provider.", "upstream.")) else 503
         case _:
             status = 500
     if isinstance(error, Unauthorized):
@@ -141,12 +147,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 async def _http(_request: Request, error: Exception) -> Response:
     found = cast("HTTPException", error)
     status = found.status_code
-    if status == HTTPStatus.NOT_FOUND:
-        detail = "There is nothing at this address."
-    elif status == HTTPStatus.METHOD_NOT_ALLOWED:
-        detail = "This address does not take this method."
-    else:
-        detail = HTTPStatus(status).phrase + "."
+    detail = _DETAILS.get(status, HTTPStatus(status).phrase + ".")
     return problem(status, code=_CODES.get(status, "request.refused"), detail=detail, headers=found.headers)
 
 

@@ -25,13 +25,11 @@ from headwater.management.listing import Page, Wanted, to_json
 from headwater.management.providers import Providers
 from headwater.management.revisions import Revisions
 from headwater.model.ids import new_id
+from headwater.model.secret import MASK
 from headwater.providers.provider import CredentialKind, Provider
 from headwater.store import schema
 from headwater.store.database import Database
 from headwater.store.vault import Vault
-
-MASK = "********"
-"""What is shown in place of a secret. Given back in a change, it stands for the secret that is kept."""
 
 Check = Callable[[Provider, str, Mapping[str, Any]], Awaitable[str | None]]
 """`(provider, credential kind, properties)`: try a credential; the upstream account's name where the API
@@ -84,7 +82,7 @@ class NewCredential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialChange:
-    """What a user changes; None leaves it. A property that is None is taken out."""
+    """What a user changes; None leaves it. A property: None takes it out, a masked one is kept."""
 
     name: str | None = None
     properties: Mapping[str, Any] | None = None
