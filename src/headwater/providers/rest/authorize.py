@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from headwater.errors import Halt
-from headwater.kit.http import Authorizer
+from headwater.kit.http import Authorizer, Opening
+from headwater.model.secret import Secret
+from headwater.providers import auth
 from headwater.providers.provider import JSON, CredentialKind
 from headwater.providers.rest.auth import (
     Auth,
@@ -47,7 +49,7 @@ def credential_kind(part: Auth) -> CredentialKind:
     )
 
 
-def authorize(part: Auth, kind: str, properties: Mapping[str, JSON]) -> Authorizer:
+def authorize(part: Auth, kind: str, properties: Mapping[str, JSON]) -> Authorizer | Opening:
     """Return what signs requests with a credential.
 
     Raises: Halt for a credential of another kind, or without a value that is needed.
@@ -57,24 +59,35 @@ def authorize(part: Auth, kind: str, properties: Mapping[str, JSON]) -> Authoriz
     missing = [name for name in _PROPERTIES[kind] if not properties.get(name)]
     if missing:
         raise _unfit(part, f"The credential has no {' and no '.join(missing)}.")
-    from headwater.providers import auth
-
     match part:
         case NoAuth():
             return auth.Open()
         case BearerAuth():
-            return auth.Bearer(properties["token"])
+            return auth.bearer(_secret(properties["token"]))
         case BasicAuth():
-            return auth.Basic(properties["username"], properties["password"])
+            return auth.basic(_text(properties["username"]), _secret(properties["password"]))
         case HeaderAuth():
-            return auth.Header(part.name, part.prefix + properties["key"])
+            return auth.Header(part.name, _secret(properties["key"]), part.prefix)
         case QueryAuth():
-            return auth.Query(part.name, properties["key"])
+            return auth.Query(part.name, _secret(properties["key"]))
         case ClientCredentialsAuth():
             return auth.ClientCredentials(
-                part.token_url, properties["client_id"], properties["client_secret"]
+                token_url=part.token_url,
+                client_id=_text(properties["client_id"]),
+                client_secret=_secret(properties["client_secret"]),
+                scopes=tuple(part.scopes),
+                params=part.params,
+                client_in=part.client_in,
             )
     assert_never(part)
+
+
+def _secret(value: JSON) -> Secret:
+    return value if isinstance(value, Secret) else Secret(str(value))
+
+
+def _text(value: JSON) -> str:
+    return value.reveal() if isinstance(value, Secret) else str(value)
 
 
 def _unfit(part: Auth, message: str) -> Halt:

@@ -1,0 +1,99 @@
+"""What the headers of an answer say about the time and the quota. Pure; an unreadable header says nothing.
+
+Source: RFC 9110 (`Date`, `Retry-After`), RFC 9111 (`Age`); draft-ietf-httpapi-ratelimit-headers, versions 03
+(`RateLimit-Remaining`) and 08 (`RateLimit`), and the `X-` forms that came before them. Read 2026-11-24.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from headwater.kit.clock import to_us
+
+LONGEST = timedelta(days=31).total_seconds()
+"""Seconds. A reset or a wait further away is a number that means something else."""
+_UNIX_SECONDS, _UNIX_MILLIS = 1e9, 1e12
+"""From here on a reset is an instant, not a time to wait."""
+
+_FAMILIES = ("x-ratelimit-", "ratelimit-", "x-rate-limit-")
+_WHOLE = re.compile(r"\s*(-?[0-9]{1,18})(?![0-9])")
+_PAIR = re.compile(r"\b(r|t|remaining|reset)\s*=\s*([0-9]{1,18})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What an answer said: units left, seconds until they are renewed, seconds to wait; the API's time."""
+
+    remaining: int | None = None
+    reset_after: float | None = None
+    retry_after: float | None = None
+    date_us: int | None = None
+    """When the answer was made, in whole seconds; None if it came out of a cache."""
+
+    @property
+    def exhausted(self) -> bool:
+        """The quota is used up, or the API asks to wait."""
+        return self.remaining == 0 or self.retry_after is not None
+
+    @property
+    def wait(self) -> float | None:
+        """Seconds until the next request has a chance, where that is known."""
+        if self.retry_after is None and self.remaining in (0, None):
+            return self.reset_after
+        return self.retry_after
+
+
+def read(headers: Mapping[str, str], now_us: int) -> Said:
+    """Read the headers (names in lower case) of an answer that came at `now_us`."""
+    date = _instant(headers.get("date", ""))
+    now = (now_us if date is None else to_us(date)) / 1e6
+    remaining, reset = _quota(headers)
+    wait = headers.get("retry-after", "")
+    return Said(
+        remaining=remaining,
+        reset_after=_after(reset, now),
+        retry_after=_after(wait, now),
+        date_us=None if date is None or headers.get("age", "0") != "0" else to_us(date),
+    )
+
+
+def _quota(headers: Mapping[str, str]) -> tuple[int | None, str]:
+    """Return the units left, and the reset as it was written."""
+    for family in _FAMILIES:
+        found = _WHOLE.match(headers.get(f"{family}remaining", ""))
+        if found and int(found[1]) >= 0:  # some write -1 for no limit
+            return int(found[1]), headers.get(f"{family}reset", "")
+    pairs = dict(_PAIR.findall(headers.get("ratelimit", "")))
+    remaining = pairs.get("r") or pairs.get("remaining")
+    return (int(remaining) if remaining else None), pairs.get("t") or pairs.get("reset", "")
+
+
+def _after(text: str, now: float) -> float | None:
+    """Return the seconds from `now` that a number of seconds, a unix time or a date means."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        instant = _instant(text)
+        if instant is None:
+            return None
+        seconds = instant.timestamp() - now
+    else:
+        if seconds >= _UNIX_MILLIS:
+            seconds = seconds / 1000 - now
+        elif seconds >= _UNIX_SECONDS:
+            seconds -= now
+    return max(0.0, seconds) if seconds <= LONGEST else None
+
+
+def _instant(text: str) -> datetime | None:
+    """Return the instant of an HTTP date or an ISO 8601 one."""
+    for parse in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            instant = parse(text)
+            instant.timestamp()
+        except (ValueError, OverflowError):
+            continue
+        return instant
+    return None
