@@ -55,6 +55,8 @@ class ClientCredentialsAuth(Part):
     """Scopes to ask for."""
     params: Texts = Field(default={})
     """Further parameters of the token request, such as `audience`."""
+    client_in: Literal["basic", "body"] = "basic"
+    """Where the token request says who asks: in its `Authorization` header, or among its parameters."""
 
 
 Auth = Annotated[

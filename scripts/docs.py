@@ -1,0 +1,30 @@
+"""Write the pages of docs/ that follow from the code. `make docs` calls it; tests/test_docs.py compares."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from headwater.cli import reference as cli
+from headwater.providers import rest
+from headwater.providers.rest import reference
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES: dict[str, Callable[[], str]] = {
+    "reference/commands.md": cli.commands_page,
+    "reference/rest-document.md": reference.page,
+    "reference/rest-document.schema.json": lambda: json.dumps(rest.json_schema(), indent=1) + "\n",
+    "reference/settings.md": cli.settings_page,
+}
+"""Page to what makes it."""
+
+
+def main() -> None:
+    """Write every page."""
+    for name, make in PAGES.items():
+        page = DOCS / name
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(make(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
