@@ -55,8 +55,7 @@ def test_every_command_explains_itself() -> None:
     for name, command in COMMANDS.items():
         assert (command.help or "").strip().split("\n")[0].endswith((".", ":")), name
         for parameter in command.params:
-            if parameter.name not in {"provider", "help"}:
-                assert parameter.help, (name, parameter.name)
+            assert parameter.help, (name, parameter.name)
 
 
 def test_every_listing_takes_json() -> None:

@@ -14,7 +14,7 @@ commands = options.group("Accounts of APIs, with what proves who we are. Secrets
 
 @commands.command("create")
 def create(
-    provider: Annotated[str, typer.Argument(metavar="PROVIDER")],
+    provider: options.ProviderName,
     properties: options.Set = None,
     *,
     kind: Annotated[

@@ -28,6 +28,7 @@ ExternalId = Annotated[
     str | None, typer.Option("--external-id", help="The tenant it belongs to, in your own words.")
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+ProviderName = Annotated[str, typer.Argument(metavar="PROVIDER", help="A provider's name.")]
 SyncName = Annotated[str, typer.Argument(metavar="SYNC", help="A sync's id, name or external id.")]
 CredentialName = Annotated[str, typer.Argument(metavar="CREDENTIAL", help="A credential's id or name.")]
 

@@ -26,9 +26,7 @@ def list_providers(json: options.Json = False) -> None:
 
 
 @commands.command("show")
-def show_provider(
-    name: Annotated[str, typer.Argument(metavar="PROVIDER")], json: options.Json = False
-) -> None:
+def show_provider(name: options.ProviderName, json: options.Json = False) -> None:
     """Show a provider: its collections, what a credential needs, how changes and deletes are seen."""
     provider = connect().get(path("v1", "providers", name))
     if json:
@@ -60,9 +58,7 @@ def put_provider(
 
 
 @commands.command("delete")
-def delete_provider(
-    name: Annotated[str, typer.Argument(metavar="PROVIDER")], yes: options.Yes = False
-) -> None:
+def delete_provider(name: options.ProviderName, yes: options.Yes = False) -> None:
     """Remove a stored document that no sync and no credential uses."""
     choosing.confirm(f"Remove the provider {name}?", yes=yes)
     connect().call("DELETE", path("v1", "providers", name))
