@@ -16,7 +16,7 @@ from headwater.store.migrations import ADVISORY_LOCK, FOLDER, migrate
 CLOCK = SystemClock()
 
 SQLITE_CATALOGUE = """
-SELECT type, name, tbl_name, replace(replace(sql, char(10), ' '), char(9), ' ') FROM sqlite_master
+SELECT type, name, tbl_name, sql FROM sqlite_master
 WHERE name NOT LIKE 'sqlite_%' AND name != 'alembic_version' ORDER BY type, name
 """
 
@@ -46,8 +46,15 @@ POSTGRESQL_CATALOGUE = (
 def catalogue(connection: Connection) -> list[Any]:
     """Return everything that makes up the schema, as the database itself has it."""
     if connection.dialect.name == "sqlite":
-        return [tuple(row) for row in connection.execute(text(SQLITE_CATALOGUE))]
+        return [(row.type, row.name, clauses(row.sql)) for row in connection.execute(text(SQLITE_CATALOGUE))]
     return [[tuple(row) for row in connection.execute(text(query))] for query in POSTGRESQL_CATALOGUE]
+
+
+def clauses(statement: str) -> list[str]:
+    """Return the lines of a CREATE with the constraints, whose order means nothing, sorted to the end."""
+    lines = [line.strip(" \t,)") for line in statement.splitlines()]
+    constraints = sorted(line for line in lines if line.startswith("CONSTRAINT"))
+    return [line for line in lines if line not in constraints] + constraints
 
 
 def drop_all(connection: Connection) -> None:
