@@ -32,6 +32,7 @@ def create(parts: Parts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         dependencies=[Depends(refuse_unknown_parameters)],
     )
     app.add_middleware(BodyLimit, largest=_LARGEST_BODY)

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from headwater.api.problems import MEDIA_TYPE, problem_body
+from headwater.api.problems import MEDIA_TYPE, TITLES, problem_body
 from headwater.api.shapes import Problem
 
 _SUMMARY = "Syncs third-party APIs into a record stream and an event stream, and serves both."
@@ -56,6 +56,9 @@ def _completed(app: FastAPI) -> dict[str, Any]:
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
     schemas.update(problem.pop("$defs"))
     schemas["Problem"] = problem
+    document["components"]["responses"] = {
+        _name(status): _problem(status, TITLES[status]) for status in _EXAMPLES
+    }
     for path, calls in document["paths"].items():
         for method, call in calls.items():
             if method in _METHODS:
@@ -74,14 +77,19 @@ def _complete(path: str, method: str, call: dict[str, Any]) -> None:
         statuses.add(413)
     if "requestBody" in call:
         statuses |= {413, 415}
-    for status in statuses:
-        code, detail = _EXAMPLES[status]
-        described = answers.get(str(status), {}).get("description")
-        if status == 422 or described is None:
-            described = HTTPStatus(status).phrase
-        answers[str(status)] = {
-            "description": described,
-            "content": {
-                MEDIA_TYPE: {"schema": _SCHEMA, "example": problem_body(status, code=code, detail=detail)}
-            },
-        }
+    for status in sorted(statuses):
+        described = answers.pop(str(status), {}).get("description")
+        answers[str(status)] = {"$ref": f"#/components/responses/{_name(status)}"}
+        if described is not None and status != HTTPStatus.UNPROCESSABLE_ENTITY:
+            answers[str(status)] = _problem(status, described)
+
+
+def _problem(status: int, described: str) -> dict[str, Any]:
+    code, detail = _EXAMPLES[status]
+    example = problem_body(status, code=code, detail=detail)
+    return {"description": described, "content": {MEDIA_TYPE: {"schema": _SCHEMA, "example": example}}}
+
+
+def _name(status: int) -> str:
+    """Return the name of a status as a component: `NotFound`."""
+    return TITLES[status].replace(" ", "")

@@ -29,6 +29,24 @@ from headwater.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:headwater:error:"
+TITLES: Mapping[int, str] = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    410: "Gone",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    422: "Unprocessable Content",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+"""As RFC 9110 has them. Python's own differ between its versions."""
 _FIXES: Mapping[int, str] = {
     400: "Correct the request; its form is described at /openapi.json.",
     401: "Send `Authorization: Bearer hw_…` with a key of this installation.",
@@ -83,7 +101,7 @@ def problem_body(
     """Return an error as the members of its JSON."""
     body: dict[str, Any] = {
         "type": _TYPE + code,
-        "title": HTTPStatus(status).phrase,
+        "title": TITLES.get(status) or HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "code": code,
