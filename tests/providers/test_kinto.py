@@ -3,34 +3,48 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
 import pytest
 from tests.plugins.kinto import Kinto
-from tests.providers.door import Door
 
+from headwater.errors import Halt
+from headwater.kit.budget import Governor, Urgency
+from headwater.kit.clock import SystemClock
+from headwater.kit.http import Client, Http, open_session
 from headwater.model.record import Observed
 from headwater.providers import rest
-from headwater.providers.provider import Collection, Page, Since
+from headwater.providers.provider import Collection, Page, Provider, Since
 
 DOCUMENT = Path(__file__).parents[2] / "examples" / "kinto" / "kinto.yaml"
 
 
 @pytest.fixture
-async def door(kinto: Kinto) -> AsyncIterator[Door]:
-    async with httpx.AsyncClient(auth=(kinto.username, kinto.password)) as client:
-        yield Door(client, kinto.base_url)
+def provider(kinto: Kinto) -> Provider:
+    """The provider of the test's bucket, with pages of three so that a few records make several."""
+    text = DOCUMENT.read_text().replace("count: 1000", "count: 3")
+    return rest.provider(rest.parse(text)).configured({"base_url": kinto.base_url, "bucket": kinto.bucket})
 
 
 @pytest.fixture
-def article(kinto: Kinto) -> Collection:
-    """The collection, with pages of three so that a few records make several."""
-    text = DOCUMENT.read_text().replace("count: 1000", "count: 3")
-    provider = rest.provider(rest.parse(text)).configured(
-        {"base_url": kinto.base_url, "bucket": kinto.bucket}
-    )
-    found = provider.collection("article")
-    assert found is not None
+def article(provider: Provider) -> Collection:
+    [found] = provider.collections
     return found
+
+
+@pytest.fixture
+async def door(kinto: Kinto, provider: Provider) -> AsyncIterator[Http]:
+    """The real door, with the credential of Kinto's user."""
+    credential = {"username": kinto.username, "password": kinto.password}
+    clock = SystemClock()
+    async with open_session() as session:
+        yield Client(
+            provider.base_url,
+            authorizer=provider.authorize("basic", credential),
+            limiter=Governor((), clock),
+            urgency=Urgency.CHANGES,
+            clock=clock,
+            headers=provider.headers,
+            session=session,
+        )
 
 
 async def pages(reading: AsyncIterator[Page]) -> list[Page]:
@@ -42,7 +56,7 @@ def observed(pages: list[Page]) -> list[Observed]:
 
 
 async def test_every_record_is_listed_over_several_pages(
-    kinto: Kinto, door: Door, article: Collection
+    kinto: Kinto, door: Http, article: Collection
 ) -> None:
     """`Next-Page` is followed to its end; times and ids are Kinto's; the bytes are what it sent."""
     made = [kinto.create(title=f"No. {number}") for number in range(8)]
@@ -55,7 +69,7 @@ async def test_every_record_is_listed_over_several_pages(
 
 
 async def test_a_listing_goes_on_after_any_of_its_pages(
-    kinto: Kinto, door: Door, article: Collection
+    kinto: Kinto, door: Http, article: Collection
 ) -> None:
     """What was not read before a restart is read after it, and nothing else."""
     made = [kinto.create(title=f"No. {number}")["id"] for number in range(7)]
@@ -66,7 +80,7 @@ async def test_a_listing_goes_on_after_any_of_its_pages(
 
 
 async def test_changes_show_creates_updates_and_tombstones(
-    kinto: Kinto, door: Door, article: Collection
+    kinto: Kinto, door: Http, article: Collection
 ) -> None:
     """`_since` gives what has changed at or after an instant, oldest first, deleted records as deleted."""
     old, kept, gone = (kinto.create(title=title) for title in ("old", "kept", "gone"))
@@ -84,7 +98,7 @@ async def test_changes_show_creates_updates_and_tombstones(
     assert old["id"] not in {one.id for one in observed(found)}
 
 
-async def test_an_unchanged_collection_says_so(kinto: Kinto, door: Door, article: Collection) -> None:
+async def test_an_unchanged_collection_says_so(kinto: Kinto, door: Http, article: Collection) -> None:
     """The ETag of the last answer gets a 304, until something changes."""
     record = kinto.create(title="one")
     assert article.read_since is not None
@@ -100,7 +114,7 @@ async def test_an_unchanged_collection_says_so(kinto: Kinto, door: Door, article
     assert [b'"two"' in one.raw for one in changed.observed] == [True]
 
 
-async def test_one_record_looks_as_it_does_in_the_list(kinto: Kinto, door: Door, article: Collection) -> None:
+async def test_one_record_looks_as_it_does_in_the_list(kinto: Kinto, door: Http, article: Collection) -> None:
     """The single read is the canonical one: byte for byte the object of the list. What is gone is deleted."""
     record = kinto.create(title="one", ratio=1.50, deep={"b": [1], "a": None})
     [listed] = observed(await pages(article.read_all(door, None, None)))
@@ -112,7 +126,7 @@ async def test_one_record_looks_as_it_does_in_the_list(kinto: Kinto, door: Door,
     assert (gone.id, gone.deleted, gone.raw) == (record["id"], True, b"")
 
 
-async def test_sweeps_read_ids_only(kinto: Kinto, door: Door, article: Collection) -> None:
+async def test_sweeps_read_ids_only(kinto: Kinto, door: Http, article: Collection) -> None:
     """The list for sweeps names every record and carries no bodies."""
     made = {kinto.create(title=f"No. {number}")["id"] for number in range(4)}
     assert article.read_ids is not None
@@ -121,8 +135,25 @@ async def test_sweeps_read_ids_only(kinto: Kinto, door: Door, article: Collectio
     assert {one.raw for one in found} == {b""}
 
 
-async def test_the_account_is_told_by_the_check(kinto: Kinto, door: Door) -> None:
+async def test_the_account_is_told_by_the_check(kinto: Kinto, provider: Provider, door: Http) -> None:
     """A credential's account is Kinto's own name of the user."""
-    provider = rest.provider(rest.parse(DOCUMENT.read_text())).configured({"base_url": kinto.base_url})
     assert provider.check is not None
     assert await provider.check(door) == f"account:{kinto.username}"
+
+
+async def test_a_wrong_password_calls_a_person(kinto: Kinto, provider: Provider, article: Collection) -> None:
+    """Kinto's 401 stops the reading."""
+    clock = SystemClock()
+    async with open_session() as session:
+        wrong = Client(
+            provider.base_url,
+            authorizer=provider.authorize("basic", {"username": kinto.username, "password": "wrong"}),
+            limiter=Governor((), clock),
+            urgency=Urgency.CHANGES,
+            clock=clock,
+            headers={},
+            session=session,
+        )
+        with pytest.raises(Halt) as caught:
+            await pages(article.read_all(wrong, None, None))
+    assert caught.value.error_code == "provider.credential_refused"
