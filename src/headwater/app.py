@@ -34,6 +34,7 @@ from headwater.providers.catalogue import Catalogue
 from headwater.providers.provider import Provider
 from headwater.settings import Settings, unknown
 from headwater.store.database import Database
+from headwater.store.keycheck import check_keys
 from headwater.store.leases import Leases
 from headwater.store.vault import Vault
 from headwater.streams import retention
@@ -121,6 +122,7 @@ async def opened(settings: Settings, *, role: Role = Role.ALL) -> AsyncGenerator
             engine = await PostgresStreams.open(database, clock=clock)
         stack.push_async_callback(engine.close)
         vault = Vault.with_keys(settings.keys) if settings.keys else Vault.in_file(settings.secret_key_file)
+        await check_keys(vault, database)
         catalogue = Catalogue()
         catalogue.reload(await documents(database))
         session = open_session()

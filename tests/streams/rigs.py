@@ -13,7 +13,7 @@ from sqlalchemy import insert, make_url, select, text
 from tests.streams.cutting_proxy import Cut, CuttingProxy
 
 from headwater.errors import HeadwaterError
-from headwater.model.ids import new_id
+from headwater.kit.ids import new_id
 from headwater.model.record import Slot
 from headwater.store import schema
 from headwater.store.database import Database

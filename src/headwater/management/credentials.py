@@ -19,12 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headwater.errors import Forbidden, Halt, InUse, Invalid, NotFound, Retry
 from headwater.kit.clock import Clock, from_us, iso
+from headwater.kit.ids import new_id
 from headwater.management import listing, schemas
 from headwater.management.caller import Caller, Permission
 from headwater.management.listing import Page, Wanted, to_json
 from headwater.management.providers import Providers
 from headwater.management.revisions import Revisions
-from headwater.model.ids import new_id
 from headwater.model.secret import MASK
 from headwater.providers.provider import CredentialKind, Provider
 from headwater.store import schema

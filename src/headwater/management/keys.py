@@ -16,11 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headwater.errors import Forbidden, InUse, Invalid, NotFound, Unauthorized
 from headwater.kit.clock import Clock, from_us
+from headwater.kit.ids import new_id
 from headwater.management import listing
 from headwater.management.caller import Caller, Permission
 from headwater.management.listing import Page, Wanted
 from headwater.management.revisions import Revisions
-from headwater.model.ids import new_id
 from headwater.store import schema
 from headwater.store.database import Database
 

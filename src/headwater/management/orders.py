@@ -15,12 +15,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headwater.errors import InUse, Invalid
 from headwater.kit.clock import Clock, from_us
+from headwater.kit.ids import new_id
 from headwater.management import listing, schemas
 from headwater.management.caller import Caller, Permission
 from headwater.management.listing import Page, Wanted
 from headwater.management.revisions import Revisions
 from headwater.management.sync_views import Progress, progress, visible
-from headwater.model.ids import new_id
 from headwater.model.sync import CollectionState
 from headwater.store import schema
 from headwater.store.database import Database

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headwater.errors import Invalid, NotFound
 from headwater.kit import durations
 from headwater.kit.clock import Clock, from_us, iso
+from headwater.kit.ids import new_id
 from headwater.management import credentials, listing, orders, schemas
 from headwater.management.caller import Caller, Permission
 from headwater.management.credentials import own_external_id
@@ -25,7 +26,6 @@ from headwater.management.providers import Providers
 from headwater.management.revisions import Revisions
 from headwater.management.slots import partition_of
 from headwater.management.sync_views import SyncView, SyncViews, visible
-from headwater.model.ids import new_id
 from headwater.model.sync import CONTINUOUS, CollectionState, Status
 from headwater.providers.provider import Provider
 from headwater.store import schema

@@ -1,23 +1,10 @@
-"""Ids of our own objects: random ones for what users create, derived ones for records and events."""
+"""Ids of records and events, derived from what they are. Not here: ids of what users make (`kit.ids`)."""
 
-import os
-import time
 import uuid
 from hashlib import sha1
 
 NAMESPACE = uuid.UUID("7b0c4a52-61b4-5b8e-9d0e-6f1f4a1c2d3e")
 """Namespace of record ids: a record has the same id in every installation that holds its sync."""
-
-
-def new_id() -> str:
-    """Return a new UUID, version 7: it sorts by the time of its making, to a quarter of a microsecond.
-
-    Source: RFC 9562, sections 5.7 and 6.2, method 3.
-    """
-    millis, nanos = divmod(time.time_ns(), 1_000_000)
-    value = millis << 80 | 0x7 << 76 | (nanos * 4096 // 1_000_000) << 64
-    value |= 0x2 << 62 | int.from_bytes(os.urandom(8)) >> 2
-    return str(uuid.UUID(int=value))
 
 
 class RecordIds:

@@ -30,7 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headwater.errors import LeaseLost
 from headwater.kit.clock import Clock
-from headwater.model.ids import new_id
+from headwater.kit.ids import new_id
 from headwater.model.lease import Fence
 from headwater.store.database import Database
 from headwater.store.schema import leases, workers

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headwater.kit import durations
 from headwater.kit.clock import Clock, from_us, iso
-from headwater.model.ids import new_id
+from headwater.kit.ids import new_id
 from headwater.model.lease import Fence
 from headwater.model.record import Slot
 from headwater.model.sync import CONTINUOUS, HealthStatus, Note

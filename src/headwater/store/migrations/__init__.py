@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, insert, inspect, select, text
 
 from headwater.errors import Halt
-from headwater.model.ids import new_id
+from headwater.kit.ids import new_id
 from headwater.store import connections, schema, views
 from headwater.store.location import Location
 
