@@ -11,6 +11,8 @@ from tests.providers.shelf import Shelf, items
 
 from headwater.providers import rest
 from headwater.providers.rest import Findings, ProbeReport
+from headwater.providers.rest.collection import CollectionPart
+from headwater.providers.rest.findings import warnings
 
 KINTO = Path(__file__).parents[2] / "examples" / "kinto" / "kinto.yaml"
 
@@ -187,3 +189,48 @@ async def test_the_kinto_document_is_right(kinto: Kinto) -> None:
     assert (found.inclusive, found.not_modified) == (False, True)
     assert found.warnings == ()
     assert whole.sound
+
+
+def found(**more: Any) -> Findings:
+    return Findings(collection="a", **({"pages": 1, "whole": True, "objects": 3} | more))
+
+
+@pytest.mark.parametrize(
+    ("part", "seen", "words"),
+    [
+        ({}, found(single="different"), "looks different when read alone"),
+        ({}, found(single="none"), "is it right?"),
+        ({"one": {"path": "/a/{id}"}, "sweep_every": "15m"}, found(), "by the next sweep, one every 15m"),
+        ({}, found(), "No since parameter and no update time"),
+        ({}, found(not_modified=True), "with conditional, a look costs one request"),
+        (
+            {"updated_at": "at", "since": {"send": "s", "inclusive": False}},
+            found(inclusive=True),
+            "inclusive: true is enough",
+        ),
+        ({"updated_at": "at", "since": {"send": "s"}}, found(not_modified=True), "make looks cheaper"),
+        (
+            {"updated_at": "at", "since": {"send": "s"}, "conditional": "page"},
+            found(not_modified=False),
+            "conditional has no effect",
+        ),
+        (
+            {
+                "updated_at": "at",
+                "paging": {
+                    "kind": "keyset",
+                    "send": {"since": "at"},
+                    "inclusive": True,
+                    "size": {"send": "n", "count": 5},
+                },
+            },
+            found(pages=2, page_sizes=(5, 1), largest_tie=5),
+            "5 objects share one update time",
+        ),
+    ],
+)
+def test_what_follows_from_what_was_found(part: dict[str, Any], seen: Findings, words: str) -> None:
+    """A sentence for each thing that a person should know."""
+    collection = CollectionPart.model_validate({"path": "/a", **part})
+    sentences = [*warnings(collection, seen, collection.updated_at, collection.paging)]
+    assert any(words in sentence for sentence in sentences), sentences

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.providers.test_listing import api, pages
 
-from headwater.errors import Halt, Invalid
-from headwater.providers import rest
+from headwater.errors import Halt, Invalid, Retry
+from headwater.providers import paging, rest
 from headwater.providers.catalogue import Catalogue
 from headwater.providers.provider import Scope, Since
+from headwater.providers.rest import declare
 from headwater.providers.rest.places import Source
 
 DOCUMENT = """\
@@ -149,7 +150,7 @@ def mistakes(text: str) -> list[tuple[str, str]]:
     ("old", "new", "place", "what"),
     [
         ("name: acme", "name: Acme!", "name (line 1, column 1)", "snake_case"),
-        ("name: acme", "nam: acme", "nam (line 1, column 1)", "did you mean name?"),
+        ("name: acme", "nme: acme", "nme (line 1, column 1)", "did you mean name?"),
         ("    take: next\n", "", "defaults.paging.take (line 15, column 3)", "is missing"),
         (
             "    take: next",
@@ -157,7 +158,7 @@ def mistakes(text: str) -> list[tuple[str, str]]:
             "defaults.paging.takes (line 17, column 5)",
             "did you mean take?",
         ),
-        ("kind: cursor", "kind: curser", "defaults.paging (line 15, column 3)", "one of none, cursor"),
+        ("kind: cursor", "kind: cursr", "defaults.paging (line 15, column 3)", "one of none, cursor"),
         ("take: next", "take: a..b", "defaults.paging.take (line 17, column 5)", "dotted path"),
         ("times: s", "times: secs", "defaults.times (line 14, column 3)", "one of iso"),
         ("requests: 50", "requests: many", "rate_limit.requests (line 10, column 14)", "not text"),
@@ -220,6 +221,31 @@ def mistakes(text: str) -> list[tuple[str, str]]:
             "collections.customer.params.archived (line 23, column 14)",
             "text",
         ),
+        (
+            "    take: next",
+            "    take: next\n    more: m\n    done: d",
+            "defaults.paging.done (line 19, column 5)",
+            "beside more",
+        ),
+        (
+            "{send: since, order: ascending}",
+            "{send: s, template: x}",
+            "collections.customer.since.template (line 24, column 22)",
+            "{value}",
+        ),
+        (
+            "path: /customer_ids",
+            "path: '/customer_ids/{id}'",
+            "collections.customer.ids.path (line 27, column 11)",
+            "{id}",
+        ),
+        ("{parent.id}/notes", "notes", "collections.note.parent (line 34, column 5)", "is not used"),
+        (
+            "deleted_at: at, since",
+            "paging: {kind: offset, send: o, more: a, done: b}, deleted_at: at, since",
+            "collections.note.deleted.list.paging.done (line 42, column 101)",
+            "beside more",
+        ),
         ("title: Acme", "title: &a Acme", "document (line 2, column 8)", "anchors"),
         ("title: Acme", "title: !x Acme", "title (line 2, column 8)", "tag"),
         ("title: Acme", "name: Acme", "name (line 2, column 1)", "twice"),
@@ -250,11 +276,11 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 def test_json_mistakes_have_places_too() -> None:
     """Of the line and column in JSON."""
-    text = '{"name": "x",\n\t"base_url": 3,\n\t"collections": {"a": {"path": "/a", "itmes": "d"}}}'
+    text = '{"name": "x",\n\t"base_url": 3,\n\t"collections": {"a": {"path": "/a", "itemz": "d"}}}'
     assert mistakes(text) == [
         ("base_url (line 2, column 2)", "should be text, not a number"),
         (
-            "collections.a.itmes (line 3, column 38)",
+            "collections.a.itemz (line 3, column 38)",
             "is not known here; did you mean items?",
         ),
     ]
@@ -355,3 +381,97 @@ def test_the_catalogue_keeps_step_with_the_documents() -> None:
     assert (catalogue.get("acme") or builtin).version == 2
     catalogue.reload([])
     assert catalogue.get("acme") is None
+
+
+AUTHS: list[tuple[dict[str, Any], dict[str, str], dict[str, str], dict[str, str]]] = [
+    ({"kind": "none"}, {}, {}, {}),
+    ({"kind": "bearer"}, {"token": "t"}, {"Authorization": "Bearer t"}, {}),
+    ({"kind": "basic"}, {"username": "u", "password": "p"}, {"Authorization": "Basic dTpw"}, {}),
+    ({"kind": "header", "name": "X-Key", "prefix": "Key "}, {"key": "k"}, {"X-Key": "Key k"}, {}),
+    ({"kind": "query", "name": "key"}, {"key": "k"}, {}, {"key": "k"}),
+]
+
+
+def small(**more: Any) -> Any:
+    document = {
+        "name": "small",
+        "base_url": "https://small.test",
+        "collections": {"a": {"path": "/a"}},
+        **more,
+    }
+    return rest.provider(rest.parse(json.dumps(document)))
+
+
+@pytest.mark.parametrize(
+    ("part", "properties", "headers", "query"), AUTHS, ids=lambda value: value.get("kind")
+)
+async def test_requests_are_signed_as_the_document_says(
+    part: dict[str, Any], properties: dict[str, str], headers: dict[str, str], query: dict[str, str]
+) -> None:
+    """With what the credential holds, in the place that the document names."""
+    sent: dict[str, str] = {}
+    added: dict[str, str] = {}
+    await small(auth=part).authorize(part["kind"], properties).apply(sent, added)
+    assert (sent, added) == (headers, query)
+
+
+def test_client_credentials_are_asked_for_as_the_document_says() -> None:
+    """Token address, scopes and further parameters are the document's, id and secret the credential's."""
+    part = {
+        "kind": "oauth2_client_credentials",
+        "token_url": "https://small.test/token",
+        "scopes": ["read", "list"],
+        "params": {"audience": "api"},
+        "client_in": "body",
+    }
+    provider = small(auth=part)
+    [kind] = provider.credential_kinds
+    assert kind.secret == {"client_secret"}
+    form, headers = provider.authorize(part["kind"], {"client_id": "i", "client_secret": "s"}).request()
+    assert headers == {}
+    assert form == {
+        "grant_type": "client_credentials",
+        "scope": "read list",
+        "audience": "api",
+        "client_id": "i",
+        "client_secret": "s",
+    }
+
+
+@pytest.mark.parametrize(
+    ("part", "pager"),
+    [
+        ({"kind": "none"}, paging.Single()),
+        ({"kind": "cursor", "take": "n", "send": "c", "more": "m"},
+         paging.Cursor(take="n", send="c", end=paging.Flag(path="m"))),
+        ({"kind": "cursor", "take": "n", "send": "c", "done": "d"},
+         paging.Cursor(take="n", send="c", end=paging.Flag(path="d", more=False))),
+        ({"kind": "header_cursor", "header": "H", "send": "c"}, paging.HeaderCursor(header="H", send="c")),
+        ({"kind": "header_url", "header": "H"}, paging.HeaderUrl(header="H")),
+        ({"kind": "link_header", "rel": "more"}, paging.LinkHeader(rel="more")),
+        ({"kind": "next_url", "take": "n"}, paging.NextUrl(take="n")),
+        ({"kind": "offset", "send": "o"}, paging.Offset(send="o")),
+        ({"kind": "page_number", "send": "p", "start": 0, "last": "l"},
+         paging.PageNumber(send="p", start=0, last="l")),
+        ({"kind": "keyset", "send": {"after": "id"}, "size": {"send": "n", "count": 9, "honoured": True}},
+         paging.Keyset(send={"after": "id"}, size=paging.Size(send="n", count=9, honoured=True))),
+    ],
+    ids=lambda value: value["kind"] if isinstance(value, dict) else "",
+)  # fmt: skip
+def test_every_kind_of_paging_becomes_its_pager(part: dict[str, Any], pager: paging.Pager) -> None:
+    """With everything that the document says of it."""
+    collection = {"path": "/a", "items": "data", "paging": part}
+    document = rest.RestDocument.model_validate(
+        {"name": "x", "base_url": "https://x.test", "collections": {"a": collection}}
+    )
+    found = document.collections["a"].paging
+    assert found is not None
+    assert declare.pager(found) == pager
+
+
+async def test_a_check_that_answers_no_json_is_asked_again() -> None:
+    """Half an answer tells no account; where none is to be told, any answer will do."""
+    with pytest.raises(Retry):
+        await small(check={"path": "/me", "account": "name"}).check(api(b"<html>"))
+    assert await small(check={"path": "/me"}).check(api(b"<html>")) is None
+    assert await small(check={"path": "/me", "account": "name"}).check(api(b"{}")) is None

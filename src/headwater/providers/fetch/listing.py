@@ -233,9 +233,8 @@ class _Reading:
             if answer.status == 304:
                 yield Page(observed=(), asked_us=answer.asked_us, unchanged=True, validators=validators)
                 return
-            if (
-                answer.status != 200
-            ):  # a place that the API has forgotten: read again what was read already (P1)
+            if answer.status != 200:
+                # The API has forgotten the place. What was read already is read again (P1).
                 token, resumed, guard = None, False, paging.Guard(None)
                 continue
             cut = self._cut(answer.body)

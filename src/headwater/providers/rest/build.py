@@ -89,9 +89,11 @@ def _check(check: Check, settings: Settings) -> Callable[[Http], Awaitable[str |
         if account is None:
             return None
         try:
-            name = jsonbytes.get(answer.body, paging.steps(account))
+            first, *steps = paging.steps(account)
+            member = jsonbytes.members(answer.body).get(first)
+            name = None if member is None else jsonbytes.get(member, steps)
         except (ValueError, RecursionError) as error:
-            raise paging.broken("to the check is not JSON") from error
+            raise paging.broken("to the check is no JSON object") from error
         return None if name is None else str(name)
 
     return ask
