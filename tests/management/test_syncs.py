@@ -14,7 +14,7 @@ from headwater.management.caller import Caller, Permission
 from headwater.management.credentials import NewCredential
 from headwater.management.listing import Wanted
 from headwater.management.slots import partition_of
-from headwater.management.syncs import SyncChange
+from headwater.management.syncs import NewSync, SyncChange
 from headwater.model.sync import CollectionState, Status
 from headwater.store import schema
 
@@ -83,6 +83,16 @@ async def test_a_credential_of_another_provider_is_refused(here: Office) -> None
     other, _ = await here.services.credentials.put(ADMIN, new)
     with pytest.raises(Invalid, match="another provider"):
         await here.sync(credential_id=other.id)
+
+
+async def test_an_unknown_provider_is_a_wrong_field(here: Office) -> None:
+    """As any other; the fix has the name that was probably meant."""
+    with pytest.raises(Invalid) as refused:
+        await here.services.syncs.create(
+            ADMIN, NewSync(provider="crmm", credential_id="x", config={}, metadata={})
+        )
+    assert [name for name, _ in refused.value.errors] == ["provider"]
+    assert "Did you mean crm?" in str(refused.value.fix)
 
 
 async def test_a_parent_and_its_children_are_chosen_together(here: Office) -> None:

@@ -122,10 +122,10 @@ class Credentials:
         """Make a credential, or renew the one of the same provider, upstream account and tenant.
 
         Returns it and whether it is new. It is tried first, to learn whose account it is; one that is
-        refused is kept and says so in its health. Raises: NotFound (provider), Invalid, Forbidden.
+        refused is kept and says so in its health. Raises: Invalid, Forbidden.
         """
         caller.require(Permission.ADMIN)
-        provider = await self._providers.get(new.provider)
+        provider = await self._providers.chosen(new.provider)
         external_id = own_external_id(caller, new.external_id)
         kind = _kind(provider, new.kind)
         _refuse_mistakes(new.properties, kind)

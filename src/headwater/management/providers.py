@@ -56,6 +56,17 @@ class Providers:
             + "List the providers with GET /v1/providers, or store a document with PUT /v1/providers/{name}.",
         )
 
+    async def chosen(self, name: str) -> Provider:
+        """Return the provider that a request names. Raises: Invalid, as for any other wrong field."""
+        try:
+            return await self.get(name)
+        except NotFound as error:
+            raise Invalid(
+                "The provider does not exist.",
+                errors=[("provider", "There is no such provider.")],
+                fix=error.fix,
+            ) from error
+
     async def put(self, caller: Caller, name: str, text: str) -> tuple[Provider, bool]:
         """Store a `rest` document as the newest version of a provider; return it and whether it is a new
         provider.

@@ -94,10 +94,10 @@ class Syncs:
     async def create(self, caller: Caller, new: NewSync) -> SyncView:
         """Make a sync with the slots of its collections and a backfill of each, all or nothing.
 
-        Raises: NotFound (provider, credential), Invalid, Forbidden.
+        Raises: Invalid, Forbidden.
         """
         caller.require(Permission.ADMIN)
-        provider = await self._providers.get(new.provider)
+        provider = await self._providers.chosen(new.provider)
         chosen = _chosen(provider, new.collection_ids)
         _refuse_mistakes(provider, new.config, new.sync_frequency)
         sync_id, now_us = new_id(), self._clock.now_us()
