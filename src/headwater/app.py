@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 import uvicorn
+import uvloop
 
 from headwater.api.app import create
 from headwater.api.parts import Parts
@@ -78,6 +79,12 @@ class Process:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+def run(settings: Settings, *, role: Role = Role.ALL) -> None:
+    """Run a process on the fast event loop until it is told to stop. Raises: as `serve`."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(settings, role=role))
+
+
 async def serve(settings: Settings, *, role: Role = Role.ALL) -> None:
     """Run a process until it is told to stop (SIGTERM, SIGINT); then drain it (P9).
 
@@ -86,6 +93,7 @@ async def serve(settings: Settings, *, role: Role = Role.ALL) -> None:
     configure_logging(settings.log_level, settings.log_format)
     for sentence in unknown():
         _LOG.warning(sentence)
+    listening = None if role is Role.WORKER else _listen(settings.host, settings.port)
     async with opened(settings, role=role) as process:
         await _greet(process)
         loop = asyncio.get_running_loop()
@@ -96,8 +104,8 @@ async def serve(settings: Settings, *, role: Role = Role.ALL) -> None:
         ]
         if role is not Role.API:
             work.append(_runner(process).run())
-        if role is not Role.WORKER:
-            work.append(_http(process))
+        if listening is not None:
+            work.append(_http(process, listening))
         await _until_stopped(process.stopping, work)
 
 
@@ -209,7 +217,7 @@ def _runner(process: Process) -> Runner:
     return Runner(parts, leases, lease_time=lease_time)
 
 
-async def _http(process: Process) -> None:
+async def _http(process: Process, listening: socket.socket) -> None:
     """Serve the API until cancelled; requests under way may end first."""
     application = create(
         Parts(
@@ -233,7 +241,6 @@ async def _http(process: Process) -> None:
         server_header=False,
         timeout_graceful_shutdown=_DRAIN,
     )
-    listening = _listen(process.settings.host, process.settings.port)
     server = _Server(config)
     serving = asyncio.create_task(server.serve([listening]))
     try:

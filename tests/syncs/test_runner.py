@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import update
+from tests.syncs.conftest import events, records
+from tests.syncs.shelf import Shelf
 
 from headwater.errors import Halt, Retry
 from headwater.kit.budget import Bucket, Urgency
@@ -33,8 +35,6 @@ from headwater.store.vault import Vault, new_key
 from headwater.streams.sqlite import SqliteStreams
 from headwater.syncs.ledger import Ledger, Plan
 from headwater.syncs.runner import Parts, Runner
-from tests.syncs.conftest import events, records
-from tests.syncs.shelf import Shelf
 
 ADMIN = Caller(key_id="k", permissions=frozenset({Permission.ADMIN}))
 

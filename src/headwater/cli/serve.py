@@ -1,6 +1,5 @@
 """`headwater serve`: run the server here. What it is made of is `app`'s; here are options, and the demo."""
 
-import asyncio
 import os
 import signal
 import subprocess
@@ -44,7 +43,7 @@ def serve(
             end_with(parent)
         if demo:
             beside.enter_context(crm(local_url(settings.host, settings.port), settings.home))
-        asyncio.run(app.serve(settings, role=app.Role(role)))
+        app.run(settings, role=app.Role(role))
 
 
 def crm(url: str, home: Path) -> Any:

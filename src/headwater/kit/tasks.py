@@ -53,23 +53,24 @@ async def ended(*tasks: "asyncio.Task[None]") -> None:
 
 
 async def read_ahead(
-    items: AsyncIterator[T], *, ahead: int, most: int, size: Callable[[T], int]
+    items: AsyncIterator[T], *, most: int, size: Callable[[T], int]
 ) -> AsyncGenerator[list[T]]:
     """Return what an iterator gives in groups: all that is there, up to a total size of `most`, at least one item.
 
-    The iterator is driven by a task of its own, up to `ahead` items before the reader. What it raises comes after
-    the items that it gave before.
+    The iterator is driven by a task of its own, about `most` before the reader. What it raises comes after the items
+    that it gave before.
     """
     ready: list[T] = []
-    room, filled = asyncio.Semaphore(ahead), asyncio.Event()
+    filled, taken = asyncio.Event(), asyncio.Event()
 
     async def drive() -> None:
         try:
-            await room.acquire()
             async for item in items:
                 ready.append(item)
                 filled.set()
-                await room.acquire()
+                while sum(map(size, ready)) >= most:
+                    taken.clear()
+                    await taken.wait()
         finally:
             filled.set()
 
@@ -84,8 +85,7 @@ async def read_ahead(
                 while ready and total + size(ready[0]) <= most:
                     total += size(ready[0])
                     group.append(ready.pop(0))
-                for _ in group:
-                    room.release()
+                taken.set()
                 yield group
         await driver
     finally:

@@ -15,7 +15,6 @@ from headwater.syncs.assignment import Assignment
 from headwater.syncs.poll import FOLLOWED, start_us
 
 DETECTOR = "backfill"
-_AHEAD = 4
 _GROUP = 4_000
 """Objects that are committed together at most: small pages that wait share a transaction."""
 
@@ -57,7 +56,7 @@ async def _list(work: Assignment, backfill_id: str, scope: Scope | None, pages: 
     """Ingest one listing, reading ahead while pages are committed."""
     scope_id = "" if scope is None else scope.id
     last: Page | None = None
-    async for group in read_ahead(pages, ahead=_AHEAD, most=_GROUP, size=lambda page: len(page.observed)):
+    async for group in read_ahead(pages, most=_GROUP, size=lambda page: len(page.observed) + 1):
         first, last = group[0], group[-1]
         work.progress.backfill_records += sum(len(page.observed) for page in group)
         if last.estimated_total is not None and scope is None:
