@@ -26,9 +26,8 @@ from headwater.streams import sqlite_write
 from headwater.streams.engine import Checkpoint, Commit, Committed, Count, Read
 
 _READERS = 3
-_CACHE_KIB = 48 * 1024
-"""Page cache of the writer: enough that the tree of a few hundred thousand keys is not read from disk
-again."""
+_CACHE_KIB = 16 * 1024
+"""Page cache of the writer. More helps little (the system caches the file as well) and is memory for good."""
 _WAL_PAGES = 16_000
 """Pages (64 MB) after which the log of writes is moved into the file: long, so that a page written often
 moves once."""
@@ -394,7 +393,7 @@ def _writable(connection: sqlite3.Connection) -> None:
 
 def _read_only(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA query_only = ON")
-    connection.execute("PRAGMA cache_size = -8192")
+    connection.execute("PRAGMA cache_size = -4096")
 
 
 def _in_lists(values: Sequence[T]) -> list[tuple[Sequence[T], str]]:
