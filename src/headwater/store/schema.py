@@ -116,7 +116,7 @@ state = Table(
     Column("version", BigInteger),
     Column("asked_us", BigInteger, nullable=False),
     Column("deleted", Boolean, nullable=False),
-    PrimaryKeyConstraint("upstream_id", "slot", "partition"),
+    PrimaryKeyConstraint("partition", "slot", "upstream_id"),
     postgresql_with={"fillfactor": 90},
     comment=(
         "What is held of each record: what a re-poll is compared with. Ids in the order of their code points."

@@ -31,10 +31,12 @@ STATEMENT_TIME = timedelta(seconds=10)
 IDLE_TIME = timedelta(seconds=10)
 """Shorter than a lease: a process that was stopped in the middle cannot hold a partition for longer."""
 
+# `OFFSET 0` keeps the lookup of each key a lookup (see `postgres_write`).
 _HELD = """
-SELECT state.upstream_id::varchar, position, fingerprint, version, asked_us, deleted
-FROM unnest(%s::text[]) AS wanted (upstream_id)
-JOIN state ON state.partition = %s AND state.slot = %s AND state.upstream_id = wanted.upstream_id"""
+SELECT held.upstream_id::varchar, position, fingerprint, version, asked_us, deleted
+FROM unnest(%s::text[]) AS wanted (upstream_id), LATERAL (
+    SELECT * FROM state WHERE partition = %s AND slot = %s AND upstream_id = wanted.upstream_id OFFSET 0
+) AS held"""
 
 _KEYS = """
 SELECT upstream_id::varchar, position, fingerprint, version, asked_us, deleted FROM state

@@ -30,24 +30,33 @@ UPDATE partitions SET head = head + %s, last_us = greatest(last_us, %s) WHERE pa
 RETURNING head, last_us, trimmed"""
 _LOCK_ONLY = "SELECT trimmed FROM partitions WHERE partition = %s FOR UPDATE"
 
+# `OFFSET 0` keeps the lookup of each key a lookup: without it, and without statistics, the planner may walk the
+# whole slot instead. What is found by its place (`ctid`) cannot have moved, since the partition is locked.
 _MOVE_STATE = """
 UPDATE state SET position = n.position, fingerprint = n.fingerprint, version = n.version,
     asked_us = n.asked_us, deleted = n.deleted
 FROM unnest(
     %s::int[], %s::text[], %s::bigint[], %s::bigint[], %s::bytea[], %s::bigint[], %s::bigint[], %s::bool[]
-) AS n (slot, upstream_id, expects, position, fingerprint, version, asked_us, deleted)
-WHERE state.partition = %s AND state.slot = n.slot AND state.upstream_id = n.upstream_id
-    AND state.position = n.expects"""
+) AS n (slot, upstream_id, expects, position, fingerprint, version, asked_us, deleted), LATERAL (
+    SELECT ctid AS place FROM state WHERE partition = %s AND slot = n.slot AND upstream_id = n.upstream_id
+        AND position = n.expects OFFSET 0
+) AS found
+WHERE state.ctid = found.place"""
 
 _RENEW_STATE = """
 UPDATE state SET fingerprint = n.fingerprint
-FROM unnest(%s::int[], %s::text[], %s::bigint[], %s::bytea[]) AS n (slot, upstream_id, expects, fingerprint)
-WHERE state.partition = %s AND state.slot = n.slot AND state.upstream_id = n.upstream_id
-    AND state.position = n.expects"""
+FROM unnest(%s::int[], %s::text[], %s::bigint[], %s::bytea[]) AS n (slot, upstream_id, expects, fingerprint),
+LATERAL (
+    SELECT ctid AS place FROM state WHERE partition = %s AND slot = n.slot AND upstream_id = n.upstream_id
+        AND position = n.expects OFFSET 0
+) AS found
+WHERE state.ctid = found.place"""
 
 _FORGET_STATE = """
-DELETE FROM state USING unnest(%s::text[]) AS n (upstream_id)
-WHERE state.partition = %s AND state.slot = %s AND state.upstream_id = n.upstream_id
+DELETE FROM state USING unnest(%s::text[]) AS n (upstream_id), LATERAL (
+    SELECT ctid AS place FROM state WHERE partition = %s AND slot = %s AND upstream_id = n.upstream_id OFFSET 0
+) AS found
+WHERE state.ctid = found.place
 RETURNING state.position, state.deleted"""
 
 _UNFLAG = "UPDATE log SET latest = false WHERE partition = %s AND position = ANY(%s::bigint[])"
