@@ -62,13 +62,11 @@ def show_credential(credential: options.CredentialName, json: options.Json = Fal
     if json:
         show.document(found)
         return
-    show.facts(
-        (name, found.get(name)) for name in ("id", "name", "provider", "kind", "external_id", "created_at")
-    )
-    show.facts(found["properties"].items())
+    names = ("id", "name", "provider", "kind", "external_id", "created_at")
     limit: dict[str, Any] = found["rate_limit"] or {}
-    show.facts(limit.items())
-    show.facts([("health", found["health"]["status"])])
+    status = found["health"]["status"]
+    known = ((name, found[name]) for name in names)
+    show.facts([*known, *found["properties"].items(), *limit.items(), ("health", status)])
     trouble(found)
 
 

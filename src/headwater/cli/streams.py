@@ -186,8 +186,9 @@ def summary(entry: Any) -> str:
         pairs = changed(entry).items()
         return ", ".join(f"{name}: {short(before)} → {short(after)}" for name, (before, after) in pairs)
     data = entry["data"]
-    names = (data.get(key) for key in ("name", "title", "subject", "email", "first_name"))
-    return short(next((name for name in names if name), None)) if any(data) else ""
+    names = [data.get(key) for key in ("name", "first_name", "last_name", "email", "title", "subject")]
+    said = [short(one) for one in names if isinstance(one, str) and one]
+    return " ".join(said[:2])
 
 
 def changed(entry: Any) -> dict[str, tuple[Any, Any]]:

@@ -114,10 +114,18 @@ def show_sync(sync: options.SyncName, json: options.Json = False) -> None:
     if json:
         show.document(found)
         return
-    facts = ("id", "name", "provider", "credential_id", "status", "sync_frequency", "rate_share")
-    facts += ("max_age_days", "external_id", "config", "metadata", "created_at")
-    show.facts((name, found.get(name)) for name in facts)
-    show.facts([("health", found["health"]["status"])])
+    names = (
+        "id",
+        "name",
+        "provider",
+        "credential_id",
+        "status",
+        "sync_frequency",
+        "rate_share",
+        "max_age_days",
+    )
+    names += ("external_id", "config", "metadata", "created_at")
+    show.facts([*((name, found[name]) for name in names), ("health", found["health"]["status"])])
     show.table(
         ("COLLECTION", "STATE", "RECORDS", "LAG", "LAST CHECKED", "ERROR"),
         (
