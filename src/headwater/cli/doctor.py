@@ -147,4 +147,4 @@ def of_server(client: Client) -> Iterator[Finding]:
         for note in sync["health"]["notes"]:
             yield Finding(status=sync["health"]["status"], text=f"{sync['name']}: {note['text']}")
     if not troubled:
-        yield Finding(status="ok", text=f"{len(syncs)} syncs, none in trouble.")
+        yield Finding(status="ok", text=f"{show.number_of(len(syncs), 'sync')}, none in trouble.")

@@ -16,7 +16,7 @@ class Exit(IntEnum):
     NOT_FOUND = 3
     """There is no such sync, credential, record, …"""
     REFUSED = 4
-    """The API refused the request: a field is wrong, or something is in a state that does not allow it."""
+    """The request was refused: a field or document is wrong, or something's state does not allow it."""
     UNREACHABLE = 5
     """No server answers at `HEADWATER_URL`."""
     KEY = 6

@@ -29,7 +29,7 @@ def check(
 ) -> None:
     """Check a document without asking the API: each mistake with its place."""
     document = rest.parse(inputs.text_of(file))
-    show.say(f"{document.name}: {len(document.collections)} collections, no mistakes.")
+    show.say(f"{document.name}: {show.number_of(len(document.collections), 'collection')}, no mistakes.")
 
 
 @commands.command("probe")

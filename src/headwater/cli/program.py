@@ -22,7 +22,7 @@ from headwater.cli import (
     syncs,
 )
 from headwater.cli.failures import Exit, Failure
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, Invalid
 
 commands = typer.Typer(
     help="Headwater syncs the data of third-party APIs into a record stream and an event stream.\n\n"
@@ -76,8 +76,9 @@ def run(arguments: list[str] | None = None) -> int:
         show.failure(failed)
         return failed.exit_code
     except HeadwaterError as error:  # from the parts that work on this machine
-        show.failure(Failure(error.message, fix=error.fix))
-        return Exit.FAILED
+        errors = error.errors if isinstance(error, Invalid) else ()
+        show.failure(Failure(error.message, fix=error.fix, errors=errors))
+        return Exit.REFUSED if isinstance(error, Invalid) else Exit.FAILED
     except BrokenPipeError:  # whoever read our output has had enough
         sys.stderr.close()
         return Exit.OK

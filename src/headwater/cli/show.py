@@ -141,6 +141,11 @@ def count(number: int | None) -> str:
     return "" if number is None else f"{number:,}"
 
 
+def number_of(count: int, noun: str) -> str:
+    """Return how many of something there are: `1 sync`, `2 syncs`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def on_terminal() -> bool:
     """Say whether a person is looking at the results."""
     return sys.stdout.isatty()

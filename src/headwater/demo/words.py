@@ -8,7 +8,7 @@ def several(*lines: str) -> tuple[str, ...]:
 
 FIRST_NAMES = several(
     "Amara Zoë Łukasz Søren Inês Björn Chloé Dmitri Aoife Mehmet Priya Kwame Yuki Noor Mateo Saoirse",
-    "Jürgen Linh Þórdís Élodie Ximena Goran Hana Ravi Olga Tomáš 陽子 伟 Fatıma Nia Oskar Ines Paul Ruth",
+    "Jürgen Linh Þórdís Élodie Ximena Goran Hana Ravi Olga Tomáš 陽子 伟 Fatıma Nia Oskar Irma Paul Ruth",
     "Anna Ben Carla David Ella Finn Greta Hugo Ivy Jonas Kira Leo Mia Nils",
 )
 
