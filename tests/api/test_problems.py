@@ -66,14 +66,14 @@ async def test_unknown_and_repeated_parameters_are_refused(server: Server) -> No
     [
         ({}, [("provider", "Is missing.")]),
         (
-            CREDENTIAL | {"proprties": {}},
-            [("proprties", "There is no such field; did you mean `properties`?")],
+            CREDENTIAL | {"propertiess": {}},
+            [("propertiess", "There is no such field; did you mean `properties`?")],
         ),
         (
-            CREDENTIAL | {"rate_limit": {"allowed_requests": 1, "intervall": 1}},
+            CREDENTIAL | {"rate_limit": {"allowed_requests": 1, "intervals": 1}},
             [
                 ("rate_limit.interval", "Is missing."),
-                ("rate_limit.intervall", "There is no such field; did you mean `interval`?"),
+                ("rate_limit.intervals", "There is no such field; did you mean `interval`?"),
             ],
         ),
         (CREDENTIAL | {"name": 5}, [("name", "Input should be a valid string.")]),

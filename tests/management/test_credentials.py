@@ -163,10 +163,10 @@ async def test_runners_notice_a_changed_credential(here: Office) -> None:
         (Wanted(metadata={"team": "eu"}), 1),
         (Wanted(metadata={"team": "eu", "tier": "2"}), 1),
         (Wanted(metadata={"live": "true"}), 1),
-        (Wanted(metadata={"te\"am'": "quote"}), 1),
+        (Wanted(metadata={"k\"ey'": "quote"}), 1),
         (Wanted(metadata={"team": "us"}), 0),
         (Wanted(metadata={"nothing": "x"}), 0),
-        (Wanted(metadata={"te\0am": "x"}), 0),
+        (Wanted(metadata={"k\0ey": "x"}), 0),
         (Wanted(health="error"), 1),
         (Wanted(health="ok"), 2),
         (Wanted(external_id="org"), 1),
@@ -177,7 +177,7 @@ async def test_runners_notice_a_changed_credential(here: Office) -> None:
 async def test_lists_are_filtered(here: Office, wanted: Wanted, count: int) -> None:
     """By metadata, health, tenant and provider."""
     here.api.revoked = {"three"}
-    await here.credential(token="one", metadata={"team": "eu", "tier": 2, "te\"am'": "quote"})
+    await here.credential(token="one", metadata={"team": "eu", "tier": 2, "k\"ey'": "quote"})
     await here.credential(token="two", metadata={"live": True}, external_id="org")
     await here.credential(token="three")
     assert len((await here.services.credentials.page(ADMIN, wanted)).items) == count

@@ -37,6 +37,7 @@ def create(parts: Parts) -> FastAPI:
     )
     app.add_middleware(BodyLimit, largest=_LARGEST_BODY)
     app.state.parts = parts
+    app.state.query_parameters = {}
     problems.install(app)
     openapi.install(app)
     for part in (tail, streams, catalogue, credentials, syncs, orders, keys, system):

@@ -11,7 +11,7 @@ from headwater.providers.provider import Collection, CredentialKind, Provider
 class CredentialKindShape(Answer):
     """One way to authenticate.
 
-    `schema`: JSON Schema of the properties; `secret` names those that are masked.
+    `fields`: JSON Schema of the properties; `secret` names those that are masked.
     """
 
     name: str
@@ -35,7 +35,6 @@ class CatalogueCollection(Answer):
     updated_at_source: Literal["upstream", "observed"]
     expected_max_lag_seconds: float
     expected_max_delete_lag_seconds: float
-    mutable: bool
     fields: dict[str, Any]
 
     @classmethod
@@ -54,7 +53,6 @@ class CatalogueCollection(Answer):
                 "updated_at_source": collection.updated_at_source,
                 "expected_max_lag_seconds": _seconds(lag),
                 "expected_max_delete_lag_seconds": _seconds(delete_lag),
-                "mutable": False,
                 "fields": dict(collection.fields),
             }
         )

@@ -4,11 +4,11 @@ bodies are refused, so that a typing mistake shows at once.
 
 import difflib
 import inspect
-from collections.abc import Collection, Iterable, Sequence
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from fastapi import Request
-from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
@@ -31,10 +31,7 @@ async def refuse_unknown_parameters(request: Request) -> None:
             code="request.malformed",
             fix="Leave the NUL character out; nothing here has one in its name.",
         )
-    route = request.scope.get("route")
-    if not isinstance(route, APIRoute):
-        return
-    parameters = _query_parameters(route.dependant)
+    parameters = _query_parameters(request)
     errors: list[tuple[str, str]] = []
     seen: set[str] = set()
     for name, _ in request.query_params.multi_items():
@@ -43,7 +40,7 @@ async def refuse_unknown_parameters(request: Request) -> None:
             plain == "metadata" and "metadata" in parameters and plain != name
         ):
             errors.append((name, unknown_name(name, parameters, "parameter")))
-        elif name in seen and not _repeatable(parameters.get(name)):
+        elif name in seen and not parameters.get(name):
             errors.append((name, "Is given more than once."))
         seen.add(name)
     if errors:
@@ -138,13 +135,18 @@ def _model(annotation: Any) -> type[BaseModel] | None:
     return None
 
 
-def _query_parameters(dependant: Dependant) -> dict[str, Any]:
-    """Return the query parameters of a call, with those of all that it depends on, by name."""
-    found: dict[str, Any] = {field.alias: field for field in dependant.query_params}
-    for part in dependant.dependencies:
-        found |= _query_parameters(part)
-    return found
-
-
-def _repeatable(field: Any) -> bool:
-    return field is not None and "list" in str(field.field_info.annotation)
+def _query_parameters(request: Request) -> Mapping[str, bool]:
+    """Return the query parameters that a call is published with, and whether each may be repeated."""
+    route = request.scope.get("route")
+    if not isinstance(route, APIRoute):
+        return {}
+    known: dict[tuple[str, str], Mapping[str, bool]] = request.app.state.query_parameters
+    key = (route.path_format, request.method)
+    if key not in known:
+        calls: Mapping[str, Any] = request.app.openapi()["paths"].get(route.path_format, {})
+        known[key] = {
+            parameter["name"]: '"array"' in json.dumps(parameter["schema"])
+            for parameter in calls.get(request.method.lower(), {}).get("parameters", ())
+            if parameter["in"] == "query"
+        }
+    return known[key]
