@@ -1,7 +1,6 @@
 """What commands print: tables and colours on a terminal, lines with tabs elsewhere, JSON where asked for."""
 
 import json
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -148,4 +147,4 @@ def number_of(count: int, noun: str) -> str:
 
 def on_terminal() -> bool:
     """Say whether a person is looking at the results."""
-    return sys.stdout.isatty()
+    return out().is_terminal
