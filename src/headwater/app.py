@@ -46,7 +46,8 @@ from headwater.streams.sqlite import SqliteStreams
 from headwater.syncs.accounts import Accounts
 from headwater.syncs.ingest import Ingested
 from headwater.syncs.ledger import Ledger
-from headwater.syncs.runner import Parts as RunnerParts
+from headwater.syncs.plan import Plans
+from headwater.syncs.run import Parts as RunnerParts
 from headwater.syncs.runner import Runner
 from headwater.telemetry import Metrics, configure_logging, metrics
 
@@ -205,7 +206,8 @@ def _runner(process: Process) -> Runner:
 
     parts = RunnerParts(
         engine=process.engine,
-        ledger=Ledger(process.database, process.vault, process.clock),
+        plans=Plans(process.database, process.vault),
+        ledger=Ledger(process.database, process.clock),
         open=Accounts(process.session, process.clock).open,
         catalogue=process.catalogue,
         clock=process.clock,

@@ -1,7 +1,7 @@
 """A small API in memory for the tests of the detectors: objects on a shelf, read page by page. No network.
 
-It behaves like a real one where that matters: rows that become visible late, ties, objects that vanish, pages that
-fail. `asked_us` is its own clock, which the test moves.
+It behaves like a real one where that matters: rows that become visible late, ties, objects that vanish,
+pages that fail. `asked_us` is its own clock, which the test moves.
 """
 
 import json

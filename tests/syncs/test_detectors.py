@@ -70,7 +70,8 @@ async def test_new_backfill_starts_over(shelf: Shelf, engine: MemoryStreams, ass
 async def test_changes_during_a_backfill_are_found(
     shelf: Shelf, engine: MemoryStreams, assign: Assign
 ) -> None:
-    """The watermark is noted before the first page, so what changes behind the reader is polled afterwards."""
+    """The watermark is noted before the first page, so what changes behind the reader is polled
+    afterwards."""
     for number in range(6):
         shelf.put(f"o{number}", n=number)
     shelf.failures = [None, Retry()]

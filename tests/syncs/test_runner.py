@@ -33,8 +33,10 @@ from headwater.store.database import Database
 from headwater.store.leases import Leases
 from headwater.store.vault import Vault, new_key
 from headwater.streams.sqlite import SqliteStreams
-from headwater.syncs.ledger import Ledger, Plan
-from headwater.syncs.runner import Parts, Runner
+from headwater.syncs.ledger import Ledger
+from headwater.syncs.plan import Plan, Plans
+from headwater.syncs.run import Parts
+from headwater.syncs.runner import Runner
 
 ADMIN = Caller(key_id="k", permissions=frozenset({Permission.ADMIN}))
 
@@ -91,7 +93,8 @@ class House:
 
         parts = Parts(
             engine=self.engine,
-            ledger=Ledger(self.database, self.vault, clock),
+            plans=Plans(self.database, self.vault),
+            ledger=Ledger(self.database, clock),
             open=open,
             catalogue=Catalogue((provider(self.shelf),)),
             clock=clock,
@@ -134,7 +137,7 @@ async def house(tmp_path: Path, shelf: Shelf) -> AsyncGenerator[House]:
 async def until(true: Callable[[], Awaitable[bool]]) -> None:
     """Wait until something is so; give up after a while."""
     async with asyncio.timeout(20):
-        while not await true():
+        while not await true():  # noqa: ASYNC110 - what is waited for is in a database
             await asyncio.sleep(0.02)
 
 

@@ -9,7 +9,7 @@ from headwater.kit.budget import Bucket, Governor, Limiter, Urgency
 from headwater.kit.clock import Clock
 from headwater.kit.http import Client, Http, Session
 from headwater.providers.provider import Provider
-from headwater.syncs.ledger import Plan
+from headwater.syncs.plan import Plan
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class Accounts:
 
 
 def budget(provider: Provider, rate_limit: dict[str, Any] | None) -> tuple[Bucket, ...]:
-    """Return the buckets of a credential: the user's own limit for the default bucket, else the provider's."""
+    """Return the buckets of a credential: the user's own limit, where given, in place of the default."""
     if rate_limit is None:
         return provider.budget
     own = Bucket(

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from headwater.errors import Halt
 from headwater.kit.budget import Urgency
 from headwater.kit.clock import Clock
 from headwater.kit.http import Http
@@ -16,6 +17,7 @@ from headwater.streams.engine import Checkpoint, StreamEngine
 from headwater.syncs.decide import Shape
 from headwater.syncs.ingest import Ingested, ingest
 
+NOT_FOUND = "provider.not_found"
 _PARENTS = 200
 _DAY_US = 86_400_000_000
 
@@ -32,7 +34,7 @@ class Progress:
 
 @dataclass(slots=True, kw_only=True)
 class Assignment:
-    """A collection of a sync in this process's hands. `saved` mirrors its checkpoints: nobody else writes them."""
+    """A collection in this process's hands. `saved` mirrors its checkpoints: nobody else writes them."""
 
     slot: Slot
     collection: Collection
@@ -45,7 +47,7 @@ class Assignment:
     progress: Progress = field(default_factory=Progress)
     saved: dict[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any])
     one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Held from request to commit where objects have no version: what was asked later is then committed later."""
+    """Held from request to commit where objects have no version: then what is asked later is newer."""
     ingested: Callable[[Ingested, Origin], None] = lambda _ingested, _origin: None
 
     async def load(self) -> None:
@@ -98,8 +100,15 @@ class Assignment:
         self.ingested(done, origin)
         return done
 
+    def gone(self, error: Halt, scope: Scope | None) -> bool:
+        """Say whether an error only means that the parent below which we read is not there any more.
+
+        Its children say nothing then: neither that they exist nor that they do not.
+        """
+        return scope is not None and error.error_code == NOT_FOUND
+
     async def scopes(self, after: str = "") -> AsyncIterator[Scope | None]:
-        """Return the parent records to read below, by id, those above `after`; a single None where there is no parent."""
+        """Return the parent records to read below whose ids are above `after`; one None if there are none."""
         if self.parent is None:
             yield None
             return

@@ -1,12 +1,13 @@
-"""Backfill: list everything there is, resumably, while changes are followed beside it. Not here: when to start one.
+"""Backfill: list everything there is, resumably, while changes are followed beside it.
 
-The position from which changes are followed is noted before the first page is asked for, so nothing falls between.
+The position from which changes are followed is noted before the first page is asked for, so nothing falls
+between. Not here: when to start one.
 """
 
 from collections.abc import AsyncIterator
 from typing import Any
 
-from headwater.errors import Retry
+from headwater.errors import Halt, Retry
 from headwater.kit.budget import Urgency
 from headwater.kit.tasks import read_ahead
 from headwater.model.record import Origin
@@ -22,7 +23,7 @@ _GROUP = 4_000
 async def backfill(work: Assignment, backfill_id: str) -> None:
     """List a collection from where this backfill stands to its end.
 
-    Each commit carries the checkpoint behind its last page (P3), so that a crash costs at most the pages in flight.
+    Each commit carries the checkpoint behind its last page (P3): a crash costs at most the pages in flight.
     Raises: Retry, Halt (what was committed stays; calling again goes on from there), LeaseLost.
     """
     saved: dict[str, Any] | None = work.saved.get((DETECTOR, ""))
@@ -39,7 +40,11 @@ async def backfill(work: Assignment, backfill_id: str) -> None:
             await _list(work, backfill_id, scope, work.collection.read_all(http, scope, resume))
         resume = None
     async for scope in work.scopes(after=saved["scope"]):
-        await _list(work, backfill_id, scope, work.collection.read_all(http, scope, resume))
+        try:
+            await _list(work, backfill_id, scope, work.collection.read_all(http, scope, resume))
+        except Halt as error:
+            if not work.gone(error, scope):
+                raise
     done = {"id": backfill_id, "done": True, "records": work.progress.backfill_records}
     await work.ingest((), Origin.BACKFILL, [(DETECTOR, "", done)])
 

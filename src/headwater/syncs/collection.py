@@ -1,7 +1,7 @@
-"""One collection of one sync at work: its backfills, polls and sweeps, each in a loop of its own, each with its errors.
+"""One collection of one sync at work: its backfills, polls and sweeps, each in a loop with its own errors.
 
-The loops share the collection's state and health. Not here: what a detector does (`backfill`, `poll`, `sweep`), who
-runs which sync (`runner`).
+The loops share the collection's state and health. Not here: what a detector does (`backfill`, `poll`,
+`sweep`), who runs which sync (`runner`).
 """
 
 import asyncio
@@ -18,7 +18,8 @@ from headwater.model.lease import Fence
 from headwater.model.sync import CollectionState, HealthStatus, Note
 from headwater.syncs.assignment import Assignment
 from headwater.syncs.backfill import DETECTOR, backfill
-from headwater.syncs.ledger import CollectionNews, CollectionPlan, Ledger
+from headwater.syncs.ledger import CollectionNews, Ledger
+from headwater.syncs.plan import CollectionPlan
 from headwater.syncs.poll import poll
 from headwater.syncs.schedule import Pace, next_wait
 from headwater.syncs.sweep import Suspects, Swept, sweep
@@ -32,7 +33,7 @@ _OWN_TROUBLE = timedelta(seconds=30)
 
 @dataclass(slots=True, kw_only=True)
 class CollectionRun:
-    """Runs the detectors of a collection until it is cancelled. `noted` is called when a note came or went."""
+    """Runs the detectors of a collection until it is cancelled. `noted` is called when its notes change."""
 
     work: Assignment
     plan: CollectionPlan
@@ -93,7 +94,7 @@ class CollectionRun:
             self.asked.set()
             self.look_now()
 
-    # --- the three loops ----------------------------------------------------------------------------------------
+    # --- the three loops ----------------------------------------------------------------------------------
 
     async def _backfills(self) -> None:
         """Run the backfill that is asked for, then wait for the next."""
@@ -196,8 +197,8 @@ class CollectionRun:
         if swept.braked:
             text = (
                 f"{swept.missing} of the records of {self.work.slot.collection_id} were missing from the last"
-                " listing. That is more than usually goes at once, and often means that the credential has lost a"
-                " right or a filter is wrong. Nothing was deleted. If they are really gone, confirm it:"
+                " listing. That is more than usually goes at once, and often means that the credential lost"
+                " a right or a filter is wrong. Nothing was deleted. If they are really gone, confirm it:"
                 f" POST /v1/syncs/{self.work.slot.sync_id}/sweeps with this collection_id and confirm: true."
             )
             self._note("brake", HealthStatus.WARN, "sweep.braked", text)
@@ -222,7 +223,7 @@ class CollectionRun:
                 backfill_id=self.plan.backfill_id,
             )
 
-    # --- trying, waiting, telling -------------------------------------------------------------------------------
+    # --- trying, waiting, telling -------------------------------------------------------------------------
 
     async def _attempted(self, activity: str, attempt: Callable[[], "Awaitable[int | Swept | None]"]) -> int:
         """Make one step of an activity until it succeeds; say in the health what stands in the way meanwhile.
@@ -254,8 +255,8 @@ class CollectionRun:
                 again = _OWN_TROUBLE if own else _HALTED
                 when = iso(from_us(self.work.clock.now_us() + int(again.total_seconds() * 1e6)))
                 text = (
-                    f"{self.work.slot.collection_id}: {error.message} {error.fix or ''} It stands still until then;"
-                    f" the next try by itself is at {when}."
+                    f"{self.work.slot.collection_id}: {error.message} {error.fix or ''}"
+                    f" It stands still until then; the next try by itself is at {when}."
                 )
                 self._note(activity, HealthStatus.ERROR, error.error_code, text)
                 self._become(CollectionState.FAILED, error.message)

@@ -1,14 +1,15 @@
 """Poll: ask an API for what has changed since the last look, and commit it with the new watermark.
 
-Reads again a little of what it has read (`overlap`), since rows become visible late; what is known already changes
-nothing (P1). Not here: when to look, collections that cannot be asked for changes (`sweep`).
+Reads again a little of what it has read (`overlap`), since rows become visible late; what is known already
+changes nothing (P1). Not here: when to look, collections that cannot be asked for changes (`sweep`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
-from headwater.errors import Retry
+from headwater.errors import Halt, Retry
 from headwater.kit.budget import Urgency
 from headwater.kit.http import Http
 from headwater.model.record import Origin
@@ -49,7 +50,8 @@ async def poll(work: Assignment, *, new_scopes: bool) -> Polled:
     """Look once for changes in every scope, by every detector that the collection has.
 
     `new_scopes`: read whole those that no backfill has seen, since their parent is new.
-    Raises: Retry, Halt (what was committed stays; the watermark has moved only as far as it is complete), LeaseLost.
+    Raises: Retry, Halt (what was committed stays; the watermark has moved only as far as it is complete),
+    LeaseLost.
     """
     http = work.open(Urgency.CHANGES)
     started_us = work.clock.now_us()
@@ -59,7 +61,12 @@ async def poll(work: Assignment, *, new_scopes: bool) -> Polled:
         for detector, read in FOLLOWED.items():
             reader = read(work.collection)
             if reader is not None and (new_scopes or (detector, scope_id) in work.saved):
-                asked_us, count = await _round(work, detector, scope, http, reader)
+                try:
+                    asked_us, count = await _round(work, detector, scope, http, reader)
+                except Halt as error:
+                    if not work.gone(error, scope):
+                        raise
+                    continue
                 started_us = min(started_us, asked_us)
                 changed += count
     return Polled(started_us=started_us, changed=changed)
@@ -68,7 +75,7 @@ async def poll(work: Assignment, *, new_scopes: bool) -> Polled:
 async def _round(
     work: Assignment, detector: str, scope: Scope | None, http: Http, read: ReadSince
 ) -> tuple[int, int]:
-    """Read all changes of one scope; return when the first page was asked for, and how many records changed."""
+    """Read all changes of one scope; return when it was asked for, and how many records changed."""
     scope_id = "" if scope is None else scope.id
     saved: dict[str, Any] = work.saved.get((detector, scope_id)) or {"at": None}
     at: int | None = saved["at"]
@@ -118,4 +125,4 @@ async def _round(
 
 def _ascending(times: Sequence[int]) -> bool:
     """Say whether objects really come by ascending update time, as their collection promises."""
-    return all(a <= b for a, b in zip(times, times[1:], strict=False))
+    return all(a <= b for a, b in pairwise(times))

@@ -1,4 +1,4 @@
-"""Let records that have grown older than `max_age_days` leave the record stream quietly: nothing was deleted."""
+"""Let records that have grown too old (`max_age_days`) leave the record stream: nothing was deleted."""
 
 import asyncio
 from collections.abc import Sequence

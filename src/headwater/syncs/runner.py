@@ -7,212 +7,21 @@ nothing. Not here: what one collection does (`collection`).
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 import structlog
 
-from headwater.errors import HeadwaterError, Invalid, LeaseLost
-from headwater.kit.budget import Urgency
-from headwater.kit.clock import Clock
-from headwater.kit.http import Http
-from headwater.kit.tasks import ended, supervised
+from headwater.errors import HeadwaterError, LeaseLost
 from headwater.model.lease import Fence
-from headwater.model.record import Origin
-from headwater.model.sync import HealthStatus, Note
-from headwater.providers.catalogue import Catalogue
-from headwater.providers.provider import Provider
 from headwater.store.leases import Leases
-from headwater.streams.engine import StreamEngine
-from headwater.syncs.assignment import Assignment
-from headwater.syncs.collection import CollectionRun
-from headwater.syncs.ingest import Ingested
-from headwater.syncs.ledger import CollectionNews, Ledger, Plan, lease_name
-from headwater.syncs.retire import retire
+from headwater.syncs.plan import lease_name
+from headwater.syncs.run import Parts, SyncRun
 
 _LOG = structlog.get_logger(__name__)
 _TICK = 0.5
 """Seconds between two looks at the leases and at what users changed."""
 _FLUSH = 2.0
 """Seconds between two writes of progress."""
-
-Watch = Callable[[str, Ingested, Origin], None]
-"""Is told of everything that is ingested, with its collection id: for metrics."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What every run of a sync uses."""
-
-    engine: StreamEngine
-    ledger: Ledger
-    open: Callable[[Plan, Provider], Callable[[Urgency], Http]]
-    """Opens a sync's API for any urgency: `accounts.Accounts.open`."""
-    catalogue: Catalogue
-    clock: Clock
-    reload: Callable[[], Awaitable[None]]
-    """Brings the catalogue up to date with the stored `rest` documents."""
-    watch: Watch = lambda _collection_id, _ingested, _origin: None
-
-
-@dataclass(slots=True, kw_only=True)
-class SyncRun:
-    """One sync at work under its lease. `done` when it was stopped, or has lost its lease."""
-
-    parts: Parts
-    plan: Plan
-    fence: Fence
-    collections: list[CollectionRun] = field(default_factory=list[CollectionRun])
-    task: asyncio.Task[None] | None = None
-    _health_changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _written: dict[int, CollectionNews] = field(default_factory=dict[int, CollectionNews])
-    _crash: Note | None = None
-
-    def start(self) -> None:
-        """Begin."""
-        self.task = asyncio.create_task(self._supervised(), name=self.plan.lease)
-
-    async def stop(self) -> None:
-        """End; commits under way are finished or not made at all."""
-        if self.task is not None:
-            await ended(self.task)
-
-    def update(self, plan: Plan) -> bool:
-        """Take in what a user changed; return whether the run must be started anew for it."""
-        old, self.plan = self.plan, plan
-        if plan.stamp != old.stamp or len(plan.collections) != len(self.collections):
-            return True
-        by_slot = {chosen.slot.number: chosen for chosen in plan.collections}
-        for run in self.collections:
-            run.update(by_slot[run.work.slot.number])
-            if plan.checks != old.checks:
-                run.look_now()
-        return False
-
-    def news(self) -> list[tuple[Fence, CollectionNews]]:
-        """Return what there is to write down since the last time."""
-        changed: list[tuple[Fence, CollectionNews]] = []
-        for run in self.collections:
-            one = run.news()
-            if self._written.get(one.slot) != one:
-                self._written[one.slot] = one
-                changed.append((self.fence, one))
-        return changed
-
-    async def _supervised(self) -> None:
-        with suppress(LeaseLost):
-            await supervised(self._run, crashed=self._crashed)
-
-    async def _crashed(self, error: Exception, crashes: int) -> None:
-        """Report a bug of ours: it is logged with its traceback, and told in the sync's health."""
-        if (lost := _find_lost(error)) is not None:
-            raise lost from None
-        _LOG.error("sync crashed", sync_id=self.plan.sync_id, crashes=crashes, exc_info=error)
-        self._crash = Note(
-            code="internal",
-            text=(
-                f"Headwater itself failed at this sync ({type(error).__name__}); it has been started again"
-                f" ({crashes}). Nothing is lost. The log has the traceback; please report it."
-            ),
-        )
-        await self._tell()
-
-    async def _run(self) -> None:
-        provider = self.parts.catalogue.get(self.plan.provider)
-        if provider is None:
-            self._crash = Note(
-                code="provider.not_found",
-                text=f"There is no provider {self.plan.provider}. Store its document again, or delete the sync.",
-            )
-            await self._tell()
-            return
-        try:
-            provider = provider.configured(self.plan.config)
-        except Invalid as error:
-            self._crash = Note(code=error.error_code, text=f"{error.message} {error.fix or ''}".strip())
-            await self._tell()
-            return
-        self._crash = None
-        self.collections = self._collections(provider)
-        async with asyncio.TaskGroup() as tasks:
-            for run in self.collections:
-                tasks.create_task(run.run())
-            tasks.create_task(self._keep_telling())
-            tasks.create_task(self._note_backfilled())
-            if self.plan.max_age_days is not None:
-                tasks.create_task(retire([run.work for run in self.collections]))
-
-    def _collections(self, provider: Provider) -> list[CollectionRun]:
-        open = self.parts.open(self.plan, provider)
-        runs: dict[str, CollectionRun] = {}
-        for chosen in self.plan.collections:
-            collection = provider.collection(chosen.slot.collection_id.partition(":")[2])
-            if collection is None:
-                continue
-            work = Assignment(
-                slot=chosen.slot,
-                collection=collection,
-                engine=self.parts.engine,
-                clock=self.parts.clock,
-                fence=self.fence,
-                open=open,
-                max_age_days=self.plan.max_age_days,
-                ingested=lambda done, origin, id=chosen.slot.collection_id: self.parts.watch(
-                    id, done, origin
-                ),
-            )
-            runs[collection.name] = CollectionRun(
-                work=work,
-                plan=chosen,
-                ledger=self.parts.ledger,
-                fence=self.fence,
-                frequency=self.plan.frequency,
-                noted=self._health_changed.set,
-            )
-        for run in runs.values():
-            parent = runs.get(run.work.collection.parent or "")
-            if parent is not None:
-                run.work.parent, run.after = parent.work.slot, parent.backfilled
-        return list(runs.values())
-
-    # --- health -------------------------------------------------------------------------------------------------
-
-    async def _keep_telling(self) -> None:
-        """Write the health whenever a note comes or goes."""
-        while True:
-            self._health_changed.clear()
-            await self._tell()
-            await self._health_changed.wait()
-
-    async def _tell(self) -> None:
-        await self.parts.ledger.write(self.news())
-        notes = [note for run in self.collections for note in run.notes.values()]
-        if self._crash is not None:
-            notes.append((HealthStatus.ERROR, self._crash))
-        unreadable = await self.parts.ledger.rejected([run.work.slot.number for run in self.collections])
-        if unreadable:
-            text = (
-                f"{unreadable} objects could not be read as their collections say; the others are not held up."
-                f" See GET /v1/syncs/{self.plan.sync_id}/rejected."
-            )
-            notes.append((HealthStatus.WARN, Note(code="objects.rejected", text=text)))
-        order = (HealthStatus.ERROR, HealthStatus.WARN)
-        status = next((s for s in order if any(s == of for of, _ in notes)), HealthStatus.OK)
-        await self.parts.ledger.health(self.fence, self.plan, status, [note for _, note in notes])
-
-    async def _note_backfilled(self) -> None:
-        for run in self.collections:
-            await run.backfilled.wait()
-        if not self.plan.backfilled:
-            await self.parts.ledger.backfilled(self.fence, self.plan.sync_id)
-
-
-def _find_lost(error: BaseException) -> LeaseLost | None:
-    """Find a lost lease in what the tasks of a run raised."""
-    if isinstance(error, LeaseLost):
-        return error
-    inside: tuple[BaseException, ...] = getattr(error, "exceptions", ())
-    return next((lost for one in inside if (lost := _find_lost(one)) is not None), None)
 
 
 class Runner:
@@ -238,7 +47,7 @@ class Runner:
         return frozenset(self._runs)
 
     async def run(self) -> None:
-        """Work until cancelled; then stop every sync, write down its progress and give the leases back (P9)."""
+        """Work until cancelled; then stop every sync, write its progress and give the leases back (P9)."""
         await self._leases.register()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -251,7 +60,7 @@ class Runner:
                 await self._leases.release_all()
 
     async def _keep(self, step: Callable[[], Awaitable[None]], every: float) -> None:
-        """Take a step again and again. Trouble with the database is waited out: the next step is another try."""
+        """Take a step again and again. Trouble with the database is waited out: the next step tries again."""
         while True:
             try:
                 await step()
@@ -274,12 +83,12 @@ class Runner:
             await self._leases.register()
 
     async def _balance(self) -> None:
-        """Take what is free up to a fair share, give back what is above it, and take in what users changed."""
+        """Take what is free up to a fair share, give back what is above it, take in what users changed."""
         await self._drop([id for id, run in self._runs.items() if run.task is not None and run.task.done()])
-        revision = await self._parts.ledger.revision()
+        revision = await self._parts.plans.revision()
         if revision != self._revision:
             await self._parts.reload()
-            self._active = await self._parts.ledger.active()
+            self._active = await self._parts.plans.active()
             await self._stop([id for id in self._runs if id not in self._active])
             await self._update()
             self._revision = revision
@@ -291,7 +100,7 @@ class Runner:
                 await self._start(await self._leases.claim(names, share - len(self._runs)))
 
     async def _start(self, fences: list[Fence]) -> None:
-        plans = await self._parts.ledger.plans(fence.lease.partition(":")[2] for fence in fences)
+        plans = await self._parts.plans.read(fence.lease.partition(":")[2] for fence in fences)
         for fence in fences:
             plan = plans.get(fence.lease.partition(":")[2])
             if plan is None:
@@ -302,7 +111,7 @@ class Runner:
 
     async def _update(self) -> None:
         """Hand users' changes to the runs; those that need it are started anew."""
-        plans = await self._parts.ledger.plans(self._runs)
+        plans = await self._parts.plans.read(self._runs)
         for id, plan in plans.items():
             run = self._runs[id]
             if run.update(plan):
@@ -323,7 +132,7 @@ class Runner:
                 await self._leases.release(run.fence)
 
     async def _drop(self, ids: list[str]) -> None:
-        """Stop syncs that are not ours any more, or that ended by themselves; their leases stay as they are."""
+        """Stop syncs that are not ours any more, or that ended by themselves; their leases stay."""
         for id in ids:
             await self._runs.pop(id).stop()
 

@@ -16,8 +16,8 @@ class Pace:
 def next_wait(wait: timedelta, pace: Pace, *, changed: bool, took: timedelta) -> timedelta:
     """Return the wait before the next look, counted from the end of one that took `took`.
 
-    A look that found changes halves the wait, one that found none lengthens it by half. A look that takes long is not
-    repeated at once: at least a tenth of its time goes by.
+    A look that found changes halves the wait, one that found none lengthens it by half. A look that takes
+    long is not repeated at once: at least a tenth of its time goes by.
     """
     if pace.fixed is not None:
         return max(pace.fixed - took, timedelta())

@@ -1,12 +1,12 @@
 """Sweep: list everything that exists and compare it with what we hold: finds deletes and silent changes.
 
-A missing id is a candidate, not a delete: it is verified by a read of its own where the API has one, and otherwise
-must be missing from two sweeps. A failed page voids the sweep. When more is missing than can be believed, the sweep
-stops and waits for a person. Not here: when to sweep.
+A missing id is a candidate, not a delete: it is verified by a read of its own where the API has one, and
+otherwise must be missing from two sweeps. A failed page voids the sweep. When more is missing than can be
+believed, the sweep stops and waits for a person. Not here: when to sweep.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pyroaring import BitMap64
 
@@ -17,6 +17,8 @@ from headwater.model.record import Held, Observed, Origin
 from headwater.providers.provider import Page, ReadAll, ReadOne, Scope, Since
 from headwater.syncs.assignment import Assignment
 
+SCOPED = "/"
+"""What stands between the parent's id and the object's own in ids that are unique only below a parent."""
 WHOLE = "whole"
 """Name of the checkpoint with the validators of the last whole list in which everything was as we hold it."""
 _KEYS = 5_000
@@ -27,7 +29,7 @@ BRAKE_COUNT = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspects:
-    """Records that the sweep before missed, by upstream id with the version they had; and how to keep the next ones."""
+    """What the sweep before missed, by upstream id with the version it had; and how to keep the next."""
 
     known: Callable[[Sequence[str]], Awaitable[dict[str, int]]]
     replace: Callable[[dict[str, int]], Awaitable[None]]
@@ -91,34 +93,46 @@ async def sweep(
 class _Listed:
     """A whole listing: the positions of the records that it showed."""
 
-    started_us: int
-    positions: BitMap64
+    started_us: int = 0
+    positions: BitMap64 = field(default_factory=BitMap64)
     changed: int = 0
     unchanged: bool = False
     validators: dict[str, str] | None = None
+    skipped: set[str] = field(default_factory=set[str])
+    """Ids of parents that were not there: what is below them was not looked at."""
 
 
 async def _list(work: Assignment, http: Http) -> _Listed:
     """Read everything; ingest it where the listing shows whole objects."""
-    read = _conditionally(work) or work.collection.read_ids or work.collection.read_all
-    ids_only = read is work.collection.read_ids
-    listed: _Listed | None = None
+    listed = _Listed()
     async for scope in work.scopes():
-        last: Page | None = None
-        async for page in read(http, scope, None):
-            last = page
-            if listed is None:
-                validators = dict(page.validators) if page.validators and scope is None else None
-                listed = _Listed(page.asked_us, BitMap64(), validators=validators, unchanged=page.unchanged)
-            if ids_only:
-                await _note(work, http, scope, page, listed)
-                continue
-            done = await work.ingest([page], Origin.SWEEP)
-            listed.positions.update(held.position for held in done.held.values())
-            listed.changed += len(done.changes)
-        if last is None or last.resume is not None:
-            raise Retry("The listing ended without a last page.", code="provider.broken_answer")
-    return listed or _Listed(work.clock.now_us(), BitMap64())
+        try:
+            await _list_one(work, http, scope, listed)
+        except Halt as error:
+            if scope is None or not work.gone(error, scope):
+                raise
+            listed.skipped.add(scope.id)
+    listed.started_us = listed.started_us or work.clock.now_us()
+    return listed
+
+
+async def _list_one(work: Assignment, http: Http, scope: Scope | None, listed: _Listed) -> None:
+    """Read one listing to its end."""
+    read = _conditionally(work) or work.collection.read_ids or work.collection.read_all
+    last: Page | None = None
+    async for page in read(http, scope, None):
+        last = page
+        if not listed.started_us:
+            listed.started_us, listed.unchanged = page.asked_us, page.unchanged
+            listed.validators = dict(page.validators) if page.validators and scope is None else None
+        if read is work.collection.read_ids:
+            await _note(work, http, scope, page, listed)
+            continue
+        done = await work.ingest([page], Origin.SWEEP)
+        listed.positions.update(held.position for held in done.held.values())
+        listed.changed += len(done.changes)
+    if last is None or last.resume is not None:
+        raise Retry("The listing ended without a last page.", code="provider.broken_answer")
 
 
 def _conditionally(work: Assignment) -> ReadAll | None:
@@ -146,16 +160,15 @@ async def _missing(work: Assignment, listed: _Listed) -> dict[str, Held]:
     """Return the records that the listing did not show, by upstream id.
 
     Only those last heard of before it began: what came in meanwhile may not have been there for its pages.
+    Where parents were not there, only children of those that were.
     """
     missing: dict[str, Held] = {}
     after = ""
     while keys := await work.engine.keys(work.slot, after, _KEYS):
         for id, held in keys:
-            if (
-                not held.deleted
-                and held.asked_us < listed.started_us
-                and held.position not in listed.positions
-            ):
+            if held.deleted or held.asked_us >= listed.started_us or held.position in listed.positions:
+                continue
+            if not listed.skipped or (SCOPED in id and id.rpartition(SCOPED)[0] not in listed.skipped):
                 missing[id] = held
         after = keys[-1][0]
     return missing
@@ -168,7 +181,7 @@ async def _verify(
 
     Those it shows are ingested.
 
-    Before a mass of refusals is believed, a record that the listing did show must be readable in the same way.
+    Before a mass of refusals is believed, a record that the listing showed must be readable in the same way.
     """
     gone: dict[str, int] = {}
     if len(missing) >= BRAKE_COUNT:
@@ -205,12 +218,12 @@ async def _scope_of(work: Assignment, id: str) -> Scope | None:
     """Return the parent below which a record is read: the part of its id before the last slash."""
     if work.parent is None:
         return None
-    entry = await work.engine.record(work.parent, id.rpartition("/")[0])
+    entry = await work.engine.record(work.parent, id.rpartition(SCOPED)[0])
     return None if entry is None else Scope(id=entry.upstream_id, data=entry.data)
 
 
 async def _delete(work: Assignment, gone: Mapping[str, int]) -> int:
-    """Commit the deletes. One that we asked about before its record's last news is late, and changes nothing (P2)."""
+    """Commit the deletes. One that was asked about before its record's last news changes nothing (P2)."""
     ids, deleted = sorted(gone), 0
     for start in range(0, len(ids), _DELETES):
         pages = [
