@@ -168,13 +168,14 @@ class _Tokens:
                 return self._token
             if self._fetches != before and self._failure is not None:
                 raise self._failure  # of the fetch that this request was waiting for
-            self._fetches += 1
             self._failure = None
             try:
                 self._token = await self._fetch()
             except HeadwaterError as error:
                 self._failure = error
                 raise
+            finally:
+                self._fetches += 1
             return self._token
 
     async def _fetch(self) -> Secret:

@@ -1,6 +1,7 @@
 """The API of one credential over HTTP: budget, authentication, redirects, and what a refusal means.
 
-It does not try again, but for one second try after a refreshed credential: waiting is the runner's work.
+It does not wait and try again, which is the runner's work. Two things are tried once more at once: what was
+refused before the credential was refreshed, and a GET whose connection was dropped.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from headwater.kit.http.door import OK, Answer, Authorizer, Opening
 from headwater.kit.http.refusal import is_limit, refusal
 from headwater.kit.http.skew import Skew
 from headwater.kit.http.target import path_of, redirected, resolve, with_query
-from headwater.kit.http.wire import Limits, Outgoing, Reply, Session, exchange
+from headwater.kit.http.wire import Dropped, Limits, Outgoing, Reply, Session, exchange
 
 _MOVED_GET = frozenset({301, 302, 303, 307, 308})
 _MOVED_POST = frozenset({307, 308})
@@ -112,10 +113,17 @@ class Client:
 
     async def _ask(self, request: "_Request", accept: frozenset[int], bucket: str) -> Answer:
         """Send, follow redirects, refresh the credential once, and return an answer of an accepted status."""
-        moves, refreshed = 0, False
+        moves, refreshed, resent = 0, False, request.body is not None
         moved = _MOVED_GET if request.body is None else _MOVED_POST
         while True:
-            answer, said = await self._send(request, bucket)
+            outgoing = await self._authorized(request)
+            try:
+                answer, said = await self._send(outgoing, bucket)
+            except Dropped:  # perhaps only because it was idle: RFC 9112, section 9.3.1
+                if resent:
+                    raise
+                resent = True
+                continue
             if answer.status in accept:
                 return answer
             location = answer.headers.get("location")
@@ -127,8 +135,8 @@ class Client:
             else:
                 raise refusal(answer.status, said, request.shown)
 
-    async def _send(self, request: "_Request", bucket: str) -> tuple[Answer, headers_say.Said]:
-        """Send one request when the budget allows, and tell the budget what the answer says of the quota."""
+    async def _authorized(self, request: "_Request") -> Outgoing:
+        """Return the request with what proves who sends it."""
         headers, added = {**self._headers, **request.headers}, dict[str, str]()
         await self._authorizer.apply(headers, added)
         if any(character in value for value in headers.values() for character in "\r\n\0"):
@@ -138,7 +146,10 @@ class Client:
                 fix="Store the credential again, without line breaks.",
             )
         url = with_query(request.url, request.query)
-        outgoing = Outgoing(request.method, with_query(url, added), headers, request.body, request.shown)
+        return Outgoing(request.method, url, added, headers, request.body, request.shown)
+
+    async def _send(self, outgoing: Outgoing, bucket: str) -> tuple[Answer, headers_say.Said]:
+        """Send one request when the budget allows, and tell the budget what the answer says of the quota."""
         await self._limiter.acquire(self._urgency, bucket)  # P10
         try:
             asked_us = self._clock.now_us()
@@ -148,12 +159,12 @@ class Client:
         finally:
             self._limiter.release(bucket)
         if said.date_us is not None:
-            self._skew.hear(said.date_us, asked_us, self._clock.now_us())
+            self._skew.hear(said.date_us, asked_us, asked_us + reply.waited_us)
         answer = Answer(
             status=reply.status,
             headers=reply.headers,
             body=reply.body,
-            url=url,
+            url=outgoing.url,
             asked_us=asked_us + self._skew.offset_us,
         )
         return answer, said

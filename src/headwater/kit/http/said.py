@@ -63,8 +63,10 @@ def _quota(headers: Mapping[str, str]) -> tuple[int | None, str]:
     """Return the units left, and the reset as it was written."""
     for family in _FAMILIES:
         found = _WHOLE.match(headers.get(f"{family}remaining", ""))
-        if found and int(found[1]) >= 0:  # some write -1 for no limit
-            return int(found[1]), headers.get(f"{family}reset", "")
+        left = int(found[1]) if found else -1  # which some write for no limit
+        reset = headers.get(f"{family}reset", "")
+        if left >= 0 or reset:
+            return (left if left >= 0 else None), reset
     pairs = dict(_PAIR.findall(headers.get("ratelimit", "")))
     remaining = pairs.get("r") or pairs.get("remaining")
     return (int(remaining) if remaining else None), pairs.get("t") or pairs.get("reset", "")

@@ -20,8 +20,14 @@ class Skew:
         self._samples: deque[int] = deque(maxlen=SAMPLES)
 
     def hear(self, date_us: int, asked_us: int, answered_us: int) -> None:
-        """Take in the `Date` of an answer that was asked for and came at these instants of our clock."""
-        self._samples.append(date_us + 500_000 - (asked_us + answered_us) // 2)
+        """Take in the `Date` of an answer that was asked for and began at these instants of our clock.
+
+        It was made somewhere in between, in the second that the date names: any offset by which that can
+        be true is as good as the one we have.
+        """
+        least, most = date_us - answered_us, date_us + 1_000_000 - asked_us
+        fits = least <= self.offset_us <= most
+        self._samples.append(self.offset_us if fits else (least + most) // 2)
         middle = int(median(self._samples))
         if abs(middle - self.offset_us) > TOLERATED_US:
             self.offset_us = middle
