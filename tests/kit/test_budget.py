@@ -272,7 +272,7 @@ async def test_a_cancelled_waiter_leaves_no_trace() -> None:
 async def test_cancelled_at_the_moment_of_its_turn() -> None:
     """What it was given goes to the next."""
     clock = VirtualClock()
-    governor = Governor([], clock, concurrent=1)
+    governor = Governor([per_second(100)], clock, concurrent=1)
     await governor.acquire(Urgency.WRITE)
     waiters = [asyncio.create_task(governor.acquire(Urgency.WRITE)) for _ in range(3)]
     await clock.settle()
