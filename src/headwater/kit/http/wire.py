@@ -109,16 +109,18 @@ async def exchange(session: Session, outgoing: Outgoing, limits: Limits) -> Repl
         ) as response:
             waited_us = int((loop.time() - started) * 1e6)
             headers = _lowered(response.headers)
-            packed = bytearray()
+            chunks, size = list[bytes](), 0
             async for chunk in response.content.iter_any():
-                packed += chunk
-                if len(packed) > limits.largest_bytes:
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > limits.largest_bytes:
                     raise _too_big(outgoing.shown, limits)
+    packed = b"".join(chunks)
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if not packed or encoding in ("", "identity"):
-        return Reply(response.status, headers, bytes(packed), waited_us)
+        return Reply(response.status, headers, packed, waited_us)
     try:
-        work = (bytes(packed), encoding, limits.largest_bytes)
+        work = (packed, encoding, limits.largest_bytes)
         body = unpacked(*work) if len(packed) < _THREAD_FROM else await asyncio.to_thread(unpacked, *work)
     except (zlib.error, ValueError):
         raise _broken(outgoing.shown, "cannot be unpacked") from None
