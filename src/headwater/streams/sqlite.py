@@ -148,7 +148,9 @@ class SqliteStreams:
                 " WHERE slot = ? AND upstream_id > ? ORDER BY upstream_id LIMIT ?",
                 (slot.number, after, limit),
             )
-            return [(id, Held(*held, deleted == 1)) for id, *held, deleted in rows]
+            return [
+                (id, Held(at, mark, version, asked, gone == 1)) for id, at, mark, version, asked, gone in rows
+            ]
 
         return await self._read(work)
 

@@ -120,7 +120,7 @@ class Folded(msgspec.Struct):
 
 
 def fold(
-    befores: Mapping[str, Before], seen: Iterable[tuple[Observed, int]], origin: Origin, shape: Shape
+    known: Mapping[str, Before], seen: Iterable[tuple[Observed, int]], origin: Origin, shape: Shape
 ) -> Folded:
     """Decide one observation after another, each on what those before it made of the record.
 
@@ -130,7 +130,7 @@ def fold(
     folded = Folded([], [], [])
     now: dict[str, Before] = {}
     for observed, asked_us in seen:
-        before = now.get(observed.id) or befores.get(observed.id)
+        before = now.get(observed.id) or known.get(observed.id)
         try:
             decision = decide(before, observed, asked_us, origin, shape)
         except ValueError as error:

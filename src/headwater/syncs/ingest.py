@@ -5,6 +5,7 @@ All detectors end here. Not here: asking the API, choosing what to ask.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, repeat
 
 import msgspec
@@ -18,6 +19,12 @@ from headwater.syncs.decide import Before, Shape, fold, needs_data
 
 ATTEMPTS = 5
 _NO_ID = "(no id)"
+_LONGEST_ID = 1_024
+"""Bytes of an upstream id: what fits into a key of every database."""
+_UNKEEPABLE = (
+    "Its id is longer than 1,024 bytes, or holds NUL or half a surrogate pair: no database keeps it."
+)
+_SHOWN = 200
 
 
 class Ingested(msgspec.Struct, frozen=True):
@@ -47,16 +54,14 @@ async def ingest(
     checkpoint, nothing is written at all.
     Raises: Conflict (code `sync.contended`) if other writers won `ATTEMPTS` times; LeaseLost.
     """
+    pages, unkeepable = _keepable(pages)
     for _ in range(ATTEMPTS):
-        befores = await _before(engine, slot, pages)
-        if befores is None:
+        known = await _before(engine, slot, pages)
+        if known is None:
             continue
-        held = {id: before.held for id, before in befores.items()}
-        folded = fold(befores, _suspicious(befores, pages), origin, shape)
-        rejected = [
-            *_rejected(slot, pages),
-            *(Rejected(slot.number, id, why) for id, why in folded.unreadable),
-        ]
+        held = {id: before.held for id, before in known.items()}
+        folded = fold(known, _suspicious(known, pages), origin, shape)
+        rejected = _rejected(slot, pages, [*unkeepable, *folded.unreadable])
         commit = Commit(
             partition=slot.partition,
             changes=folded.changes,
@@ -102,7 +107,7 @@ async def _before(engine: StreamEngine, slot: Slot, pages: Sequence[Page]) -> di
     return {id: Before(one, data.get(one.position, b"")) for id, one in held.items()}
 
 
-def _suspicious(befores: dict[str, Before], pages: Sequence[Page]) -> Iterable[tuple[Observed, int]]:
+def _suspicious(known: dict[str, Before], pages: Sequence[Page]) -> Iterable[tuple[Observed, int]]:
     """Return the observations that may change something, each with the time at which it was asked for.
 
     An observation with the fingerprint that is held says nothing new, unless others of its record come
@@ -111,12 +116,12 @@ def _suspicious(befores: dict[str, Before], pages: Sequence[Page]) -> Iterable[t
     everything = list(
         chain.from_iterable(zip(page.observed, repeat(page.asked_us), strict=False) for page in pages)
     )
-    if not befores:
+    if not known:
         return everything
     doubtful = {
         observed.id
         for observed, _ in everything
-        if (before := befores.get(observed.id)) is None
+        if (before := known.get(observed.id)) is None
         or before.held.deleted
         or observed.deleted
         or before.held.fingerprint != observed.fingerprint
@@ -124,10 +129,31 @@ def _suspicious(befores: dict[str, Before], pages: Sequence[Page]) -> Iterable[t
     return [sighting for sighting in everything if sighting[0].id in doubtful] if doubtful else []
 
 
-def _rejected(slot: Slot, pages: Sequence[Page]) -> list[Rejected]:
-    """Return the objects that the provider could not read."""
-    return [
-        Rejected(slot.number, reject.context.get("id", _NO_ID), reject.message)
-        for page in pages
-        for reject in page.rejected
-    ]
+def _keepable(pages: Sequence[Page]) -> tuple[Sequence[Page], list[tuple[str, str]]]:
+    """Return the pages without the objects whose ids no database keeps, and those ids with the reason."""
+    ids = [observed.id for page in pages for observed in page.observed]
+    if _can_keep("".join(ids)) and max(map(len, ids), default=0) <= _LONGEST_ID // 4:
+        return pages, []
+    bad = {id for id in ids if not _can_keep(id) or len(id.encode()) > _LONGEST_ID}
+    kept = [replace(page, observed=[one for one in page.observed if one.id not in bad]) for page in pages]
+    return kept, [(id, _UNKEEPABLE) for id in sorted(bad)]
+
+
+def _can_keep(text: str) -> bool:
+    """Say whether a text is UTF-8 without NUL."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _rejected(slot: Slot, pages: Sequence[Page], unreadable: Iterable[tuple[str, str]]) -> list[Rejected]:
+    """Return the objects that could not be read, each id once, in a spelling that can be stored."""
+    reasons = {reject.context.get("id", _NO_ID): reject.message for page in pages for reject in page.rejected}
+    reasons.update(unreadable)
+    return [Rejected(slot.number, _shown(id), reason) for id, reason in reasons.items()]
+
+
+def _shown(id: str) -> str:
+    shown = id.replace("\0", "\\u0000").encode("utf-8", "backslashreplace").decode()
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
