@@ -8,10 +8,11 @@
 | `POST /_control/change?count=&seed=` | so many changes now |
 | `POST /_control/burst?collection=&count=&seed=` | so many updates on one instant |
 | `POST /_control/expire` | all access tokens end |
-| `GET /_control/truth` | `running, unseen, made`, and per collection `objects` and `states` by id |
+| `GET /_control/truth` | `running, unseen, made`, and by collection and id `objects`, `states`, `shown_ms` |
 | `GET /_control/requests?window_ms=` | `count, answers, last`, and `highest`: the most in any window |
 
-`objects` are the JSON texts of those that exist; `states` all texts that an object showed, null for deleted.
+`objects` are the JSON texts of those that exist; `states` all texts that an object showed, null for deleted,
+and `shown_ms` when each became visible, by the machine's clock.
 """
 
 import asyncio
@@ -138,6 +139,7 @@ class Control:
                 "made": self._world.made,
                 "objects": {name: one.truth() for name, one in rows.items()},
                 "states": {name: one.states for name, one in rows.items()},
+                "shown_ms": {name: one.shown_ms for name, one in rows.items()},
             }
         )
 

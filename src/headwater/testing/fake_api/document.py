@@ -10,7 +10,7 @@ class Style(msgspec.Struct, frozen=True, kw_only=True):
     """How a collection is read. See `lists` for the ways there are.
 
     `since`: it is asked for what has changed, else it is listed whole each time. `single`: its objects can be
-    read one by one. Durations are texts, as the document has them.
+    read one by one. Durations are texts, as the document has them; None leaves the product's default.
     """
 
     paging: Literal["cursor", "link", "offset"] = "cursor"
@@ -18,10 +18,10 @@ class Style(msgspec.Struct, frozen=True, kw_only=True):
     since: bool = True
     single: bool = True
     page: int = 100
-    sweep_every: str = "1h"
-    overlap: str = "5s"
-    shortest: str = "250ms"
-    longest: str = "5s"
+    sweep_every: str | None = None
+    overlap: str | None = None
+    shortest: str | None = None
+    longest: str | None = None
 
 
 def document(
@@ -30,12 +30,12 @@ def document(
     *,
     name: str = "fake",
     oauth: bool = False,
-    requests_per_second: int = 50,
+    requests_per_second: int | None = None,
     in_order: bool = True,
 ) -> dict[str, Any]:
     """Return the document of a fake API at `base_url`; its collections by name, as the world has them.
 
-    `in_order` False where lists are shuffled.
+    `in_order` False where lists are shuffled. `requests_per_second` None leaves the default budget.
     """
     styles = styles or {"contact": Style()}
     auth = (
@@ -43,14 +43,13 @@ def document(
         if oauth
         else {"kind": "bearer"}
     )
-    return {
+    found: dict[str, Any] = {
         "version": 1,
         "name": name,
         "title": "Fake API",
         "base_url": base_url,
         "auth": auth,
         "check": {"path": "/v1/me", "account": "account"},
-        "rate_limit": {"requests": requests_per_second, "seconds": 1, "concurrent": 4},
         "defaults": {
             "items": "items",
             "id": "id",
@@ -62,17 +61,21 @@ def document(
             collection: _collection(collection, style, in_order) for collection, style in styles.items()
         },
     }
+    if requests_per_second is not None:
+        found["rate_limit"] = {"requests": requests_per_second, "seconds": 1, "concurrent": 4}
+    return found
 
 
 def _collection(name: str, style: Style, in_order: bool) -> dict[str, Any]:
     path = f"/v1/{style.paging}/{name}"
-    found: dict[str, Any] = {
-        "path": path,
-        "paging": _paging(style),
-        "poll": {"shortest": style.shortest, "longest": style.longest},
+    poll = {"shortest": style.shortest, "longest": style.longest}
+    chosen = {
+        "poll": {name: wait for name, wait in poll.items() if wait is not None} or None,
         "sweep_every": style.sweep_every,
         "overlap": style.overlap,
     }
+    found: dict[str, Any] = {"path": path, "paging": _paging(style)}
+    found |= {name: value for name, value in chosen.items() if value is not None}
     order = "ascending" if in_order and style.paging != "offset" else "unknown"
     if style.single:
         found["one"] = {"path": f"{path}/{{id}}"}

@@ -1,5 +1,6 @@
 """One collection of the fake API: its rows in order of id and of update time. Not here: what changes them."""
 
+import time
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -72,6 +73,8 @@ class Rows:
         """Counted up by each change that became visible."""
         self.states: dict[str, list[str | None]] = {}
         """Of each id: the texts that it showed, in order; None for deleted."""
+        self.shown_ms: dict[str, list[int]] = {}
+        """When each of these states became visible, by our own clock."""
         self._rows: dict[str, Row] = {}
         self._ids: list[str] = []
         self._keys: list[Key] = []
@@ -98,6 +101,7 @@ class Rows:
         self._rows[row.id] = row
         insort(self._keys, row.key)
         self.states.setdefault(row.id, []).append(None if row.deleted else row.text)
+        self.shown_ms.setdefault(row.id, []).append(time.time_ns() // 1_000_000)
 
     def by_id(self, after: str) -> Iterator[Row]:
         """Return the rows that exist, by id."""
