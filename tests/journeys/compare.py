@@ -94,7 +94,7 @@ def events_tell_their_difference(events: Sequence[Seen]) -> list[str]:
                 faults.append(f"{key}: {event.event} after {before.event if before else 'nothing'}")
             elif event.event == "updated" and before is not None:
                 expected = difference(value(before.text), value(event.text))
-                if event.previous is None or _spelled(value(event.previous)) != _spelled(expected):
+                if not event.previous or _spelled(value(event.previous)) != _spelled(expected):
                     faults.append(f"{key}: previous_data is {event.previous!r}, should be {expected!r}")
             elif event.event == "deleted" and before is not None and before.text != event.text:
                 faults.append(f"{key}: deleted with {event.text!r}, not with the data that it had")
@@ -163,7 +163,7 @@ def value(text: str) -> Any:
 
 
 def _spelled(found: Any) -> str:
-    """Return a text that is equal for equal JSON values only: `true` is not 1, order of members is nothing."""
+    """Return a text that is equal for equal JSON values only: `true` is not 1, order is nothing."""
     if isinstance(found, dict):
         return "{" + ",".join(f"{name!r}:{_spelled(found[name])}" for name in sorted(found)) + "}"
     if isinstance(found, list):

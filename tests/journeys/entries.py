@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
@@ -19,7 +18,7 @@ class Seen(msgspec.Struct, kw_only=True):
     """Of a record."""
     event: str = ""
     event_id: str = ""
-    previous_data: msgspec.Raw = msgspec.Raw(b"")
+    previous_data: msgspec.Raw = msgspec.Raw()
     """Empty where there is none."""
     at_ms: int = 0
 
@@ -43,8 +42,9 @@ class Seen(msgspec.Struct, kw_only=True):
         return None if self.deleted or self.event == "deleted" else self.text
 
     @property
-    def previous(self) -> Any:
-        return bytes(self.previous_data).decode() or None
+    def previous(self) -> str:
+        """What the changed fields were, as it came; empty where there is nothing."""
+        return bytes(self.previous_data).decode()
 
 
 class Page(msgspec.Struct):

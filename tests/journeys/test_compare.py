@@ -14,9 +14,7 @@ STATES = {"contact": {"a": [A1, A2, A3], "b": [B1, None], "c": [C1]}}
 OBJECTS = {"contact": {"a": A3, "c": C1}}
 
 
-def seen(
-    id: str, text: str, position: int, event: str = "", previous: str | None = None, **more: Any
-) -> Seen:
+def seen(id: str, text: str, position: int, event: str = "", previous: str = "", **more: Any) -> Seen:
     return Seen(
         sync_id="s",
         collection_id="fake:contact",
@@ -25,7 +23,7 @@ def seen(
         data=msgspec.Raw(text.encode()),
         event=event,
         event_id=f"e{position}",
-        previous_data=None if previous is None else msgspec.Raw(previous.encode()),
+        previous_data=msgspec.Raw(previous.encode()),
         at_ms=1000 * position,
         **more,
     )
@@ -122,7 +120,7 @@ def test_something_twice(tamper: Tamper) -> None:
     [
         changed(0, event="updated"),
         changed(2, event="created"),
-        changed(2, previous_data=None),
+        changed(2, previous_data=msgspec.Raw()),
         changed(2, previous_data=msgspec.Raw(b'{"n":1,"y":null}')),
         changed(2, previous_data=msgspec.Raw(b'{"n":true,"x":1.1,"y":null}')),
         changed(2, previous_data=msgspec.Raw(b'{"n":1,"x":1.1,"y":null,"id":"a"}')),
@@ -168,8 +166,12 @@ def test_pages_keep_bytes() -> None:
     entry = (
         b'{"sync_id":"s","collection_id":"p:c","upstream_id":"1","updated_idx":1,"data":%b,"deleted":false}'
     )
-    body = b'{"records":[' + entry % b'{"n": 1.10}' + b'],"cursor":"x","has_more":false}'
-    assert [one.text for one in read_page(body).entries] == ['{"n": 1.10}']
+    ends = b'],"cursor":"x","has_more":false}'
+    records = read_page(b'{"records":[' + entry % b'{"n": 1.10}' + ends).entries
+    assert [(one.text, one.previous) for one in records] == [('{"n": 1.10}', "")]
+    event = entry.replace(b"false", b'false,"previous_data":{"n": 1.0}') % b'{"n":2}'
+    events = read_page(b'{"events":[' + event + b"," + event + ends).entries
+    assert [one.previous for one in events] == ['{"n": 1.0}'] * 2
 
 
 def test_values_are_compared_as_values() -> None:

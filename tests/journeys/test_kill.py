@@ -1,7 +1,7 @@
 """P9: killed (-9) at random moments, again and again, Headwater loses nothing, doubles nothing, and goes on.
 
-During backfill and changes, on both engines, before an API that limits, fails, cuts answers short, shows changes
-late and puts many on one instant. Five times in the short form, fifty in the long one.
+During backfill and changes, on both engines, before an API that limits, fails, cuts answers short, shows
+changes late and puts many on one instant. Five times in the short form, fifty in the long one.
 """
 
 import asyncio
