@@ -47,14 +47,14 @@ async def test_p3_backfill_resumes_behind_what_is_committed(
     """A page that fails keeps the pages before it; the next try goes on behind them and misses nothing."""
     for number in range(12):
         shelf.put(f"o{number:02}", n=number)
-    shelf.failures = [None, None, Retry()]
+    shelf.failures = [None, None, *[Retry()] * 5]
     with pytest.raises(Retry):
         await backfill(await assign(shelf.collection()), "b1")
     assert len(await records(engine)) == 6
     await backfill(await assign(shelf.collection()), "b1")
     assert await records(engine) == shelf.alive()
     assert len(await events(engine)) == 12
-    assert shelf.pages == 5
+    assert shelf.pages == 2 + 5 + 2
 
 
 async def test_new_backfill_starts_over(shelf: Shelf, engine: MemoryStreams, assign: Assign) -> None:
@@ -74,7 +74,7 @@ async def test_changes_during_a_backfill_are_found(
     afterwards."""
     for number in range(6):
         shelf.put(f"o{number}", n=number)
-    shelf.failures = [None, Retry()]
+    shelf.failures = [None, *[Retry()] * 5]
     work = await assign(shelf.collection())
     with pytest.raises(Retry):
         await backfill(work, "b1")
@@ -119,7 +119,7 @@ async def test_p3_failed_page_never_moves_the_watermark_too_far(
     work = await live(shelf, assign, in_order=in_order)
     for number in range(10):
         shelf.put(f"o{number}", n=number)
-    shelf.failures = [None, None, Retry()]
+    shelf.failures = [None, None, *[Retry()] * 5]
     with pytest.raises(Retry):
         await poll(work, new_scopes=True)
     await poll(await assign(work.collection), new_scopes=True)
@@ -228,16 +228,29 @@ async def test_suspect_that_comes_back_is_no_suspect(
 
 
 async def test_failed_page_voids_a_sweep(shelf: Shelf, engine: MemoryStreams, assign: Assign) -> None:
-    """A listing that breaks off deletes nothing."""
+    """A listing whose page keeps failing deletes nothing."""
     for number in range(6):
         shelf.put(f"o{number}")
     work = await live(shelf, assign, one=True)
     shelf.now_us += 1
     shelf.vanish("o5")
-    shelf.failures = [None, Retry()]
+    shelf.failures = [None, *[Retry()] * 20]
     with pytest.raises(Retry):
         await sweep(work, no_suspects())
     assert len(await records(engine)) == 6
+
+
+async def test_a_page_that_fails_is_read_again(shelf: Shelf, engine: MemoryStreams, assign: Assign) -> None:
+    """A page that fails a few times costs a sweep only that page, not what was read before."""
+    for number in range(9):
+        shelf.put(f"o{number}")
+    work = await live(shelf, assign, one=True)
+    shelf.now_us += 1
+    shelf.vanish("o5")
+    pages = shelf.pages
+    shelf.failures = [None, Retry(), Retry(), None, Retry()]
+    assert (await sweep(work, no_suspects())).deleted == 1
+    assert shelf.pages == pages + 6 + 1
 
 
 async def test_brake_stops_mass_deletes_until_confirmed(
@@ -326,7 +339,7 @@ async def test_whatever_happens_the_streams_end_equal_to_the_api(
         elif step == "hide":
             shelf.hidden ^= {id}
         elif step == "fail":
-            shelf.failures = [None] * (number % 3) + [Retry()]
+            shelf.failures = [None] * (number % 3) + [Retry()] * number
         elif step == "sweep" and not shelf.failures:
             await sweep(work, suspects)
         elif step == "poll":

@@ -4,21 +4,25 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
-from headwater.errors import Halt
+from headwater.errors import Halt, Retry
 from headwater.kit.budget import Urgency
 from headwater.kit.clock import Clock
 from headwater.kit.http import Http
+from headwater.kit.tasks import backoff
 from headwater.model.lease import Fence
 from headwater.model.record import Origin, Slot
-from headwater.providers.provider import Collection, Page, Scope
+from headwater.providers.provider import Collection, Page, ReadAll, Scope
 from headwater.streams.engine import Checkpoint, StreamEngine
 from headwater.syncs.decide import Shape
 from headwater.syncs.ingest import Ingested, ingest
 
 NOT_FOUND = "provider.not_found"
 _PARENTS = 200
+TRIES = 4
+"""How often a failed page is asked for again before everybody hears of it."""
 _DAY_US = 86_400_000_000
 
 
@@ -99,6 +103,24 @@ class Assignment:
             self.saved[detector, scope] = value
         self.ingested(done, origin)
         return done
+
+    async def patiently(
+        self, read: ReadAll, http: Http, scope: Scope | None, resume: Any = None
+    ) -> AsyncIterator[Page]:
+        """Read a list; a page that fails is asked for again, `TRIES` times before the reading is given up."""
+        tries = 0
+        while True:
+            try:
+                async for page in read(http, scope, resume):
+                    resume, tries = page.resume, 0
+                    yield page
+            except Retry as error:
+                tries += 1
+                if tries > TRIES:
+                    raise
+                await self.clock.sleep(max(backoff(tries), (error.after or timedelta()).total_seconds()))
+            else:
+                return
 
     def gone(self, error: Halt, scope: Scope | None) -> bool:
         """Say whether an error only means that the parent below which we read is not there any more.

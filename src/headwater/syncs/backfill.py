@@ -37,11 +37,15 @@ async def backfill(work: Assignment, backfill_id: str) -> None:
     if saved["scope"] and resume is not None:
         scope = await _scope(work, saved["scope"])
         if scope is not None:
-            await _list(work, backfill_id, scope, work.collection.read_all(http, scope, resume))
+            await _list(
+                work, backfill_id, scope, work.patiently(work.collection.read_all, http, scope, resume)
+            )
         resume = None
     async for scope in work.scopes(after=saved["scope"]):
         try:
-            await _list(work, backfill_id, scope, work.collection.read_all(http, scope, resume))
+            await _list(
+                work, backfill_id, scope, work.patiently(work.collection.read_all, http, scope, resume)
+            )
         except Halt as error:
             if not work.gone(error, scope):
                 raise

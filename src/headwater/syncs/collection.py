@@ -16,7 +16,7 @@ from headwater.kit.clock import from_us, iso
 from headwater.kit.tasks import backoff
 from headwater.model.lease import Fence
 from headwater.model.sync import CollectionState, HealthStatus, Note
-from headwater.syncs.assignment import Assignment
+from headwater.syncs.assignment import TRIES, Assignment
 from headwater.syncs.backfill import DETECTOR, backfill
 from headwater.syncs.ledger import CollectionNews, Ledger
 from headwater.syncs.plan import CollectionPlan
@@ -24,7 +24,6 @@ from headwater.syncs.poll import poll
 from headwater.syncs.schedule import Pace, next_wait
 from headwater.syncs.sweep import Suspects, Swept, sweep
 
-_TRIES_BEFORE_NOTE = 3
 _HALTED = timedelta(minutes=10)
 """After so long a halted collection is tried once more: what a person repaired is found without a restart."""
 _OWN_TROUBLE = timedelta(seconds=30)
@@ -240,15 +239,12 @@ class CollectionRun:
             except (Retry, Conflict) as error:
                 tries += 1
                 after = error.after if isinstance(error, Retry) else None
-                if tries >= _TRIES_BEFORE_NOTE:
-                    text = (
-                        f"{self.work.slot.collection_id}: {error.message} Tried {tries} times;"
-                        " it is tried again by itself, and nothing is lost meanwhile."
-                    )
-                    self._note(
-                        activity, HealthStatus.WARN, error.error_code, f"{text} {error.fix or ''}".strip()
-                    )
-                wait = timedelta(seconds=backoff(tries))
+                text = (
+                    f"{self.work.slot.collection_id}: {error.message} It is tried again by itself (round {tries}),"
+                    f" and nothing is lost meanwhile. {error.fix or ''}"
+                )
+                self._note(activity, HealthStatus.WARN, error.error_code, text.strip())
+                wait = timedelta(seconds=backoff(TRIES + tries))
                 await self.work.clock.sleep(max(wait, after or timedelta()).total_seconds())
             except Halt as error:
                 own = error.error_code.startswith("database.")

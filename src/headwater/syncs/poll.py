@@ -13,7 +13,7 @@ from headwater.errors import Halt, Retry
 from headwater.kit.budget import Urgency
 from headwater.kit.http import Http
 from headwater.model.record import Origin
-from headwater.providers.provider import Collection, Page, ReadSince, Scope, Since
+from headwater.providers.provider import Collection, Page, ReadAll, ReadSince, Scope, Since
 from headwater.syncs.assignment import Assignment
 
 FOLLOWED: Mapping[str, Callable[[Collection], ReadSince | None]] = {
@@ -90,7 +90,8 @@ async def _round(
     changed = 0
     last: Page | None = None
     since = Since(updated_us=since_us, validators=validators)
-    async for page in read(http, scope, since, resume):
+    asking: ReadAll = lambda http, scope, resume: read(http, scope, since, resume)  # noqa: E731
+    async for page in work.patiently(asking, http, scope, resume):
         last = page
         if asked_us is None:
             asked_us = page.asked_us

@@ -1,8 +1,8 @@
 """Sweep: list everything that exists and compare it with what we hold: finds deletes and silent changes.
 
 A missing id is a candidate, not a delete: it is verified by a read of its own where the API has one, and
-otherwise must be missing from two sweeps. A failed page voids the sweep. When more is missing than can be
-believed, the sweep stops and waits for a person. Not here: when to sweep.
+otherwise must be missing from two sweeps. A page that keeps failing voids the sweep. When more is missing
+than can be believed, the sweep stops and waits for a person. Not here: when to sweep.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -120,7 +120,7 @@ async def _list_one(work: Assignment, http: Http, scope: Scope | None, listed: _
     """Read one listing to its end."""
     read = _conditionally(work) or work.collection.read_ids or work.collection.read_all
     last: Page | None = None
-    async for page in read(http, scope, None):
+    async for page in work.patiently(read, http, scope):
         last = page
         if not listed.started_us:
             listed.started_us, listed.unchanged = page.asked_us, page.unchanged
