@@ -240,8 +240,8 @@ class CollectionRun:
                 tries += 1
                 after = error.after if isinstance(error, Retry) else None
                 text = (
-                    f"{self.work.slot.collection_id}: {error.message} It is tried again by itself (round {tries}),"
-                    f" and nothing is lost meanwhile. {error.fix or ''}"
+                    f"{self.work.slot.collection_id}: {error.message} It is tried again by itself"
+                    f" (round {tries}), and nothing is lost meanwhile. {error.fix or ''}"
                 )
                 self._note(activity, HealthStatus.WARN, error.error_code, text.strip())
                 wait = timedelta(seconds=backoff(TRIES + tries))
