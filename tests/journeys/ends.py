@@ -12,18 +12,18 @@ from tests.journeys.processes import FakeApi, Truth
 STEP = 0.5
 
 
-async def eventually(true: Callable[[], bool], seconds: float, what: str) -> None:
-    """Wait until something is true."""
+async def eventually(true: Callable[[], bool], seconds: float, told: Callable[[], str]) -> None:
+    """Wait until something is true. `told` says what is wrong when it does not come."""
     deadline = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, told()
         await asyncio.sleep(STEP / 5)
 
 
 async def whole_truth(fake: FakeApi) -> Truth:
     """End the changes and return the truth once all of it is visible."""
     fake.control("stop")
-    await eventually(lambda: fake.truth().unseen == 0, 30, "the fake API keeps changes to itself")
+    await eventually(lambda: fake.truth().unseen == 0, 30, lambda: "the fake API keeps changes")
     return fake.truth()
 
 
