@@ -23,11 +23,27 @@ class Cut:
     def __init__(self, step: int) -> None:
         self.left, self.reached = step, False
 
-    def passed(self) -> bool:
+    async def passed(self) -> bool:
         """Count one step; return whether the door is to shut now."""
         self.reached = self.reached or self.left == 0
         self.left -= 1
         return self.reached
+
+
+class Hold(Cut):
+    """Keeps whatever comes after so many steps, as if the client had been stopped, until `release` is set."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(step)
+        self.holding, self.release = asyncio.Event(), asyncio.Event()
+
+    async def passed(self) -> bool:
+        """Count one step; wait at the last one."""
+        if self.left == 0:
+            self.holding.set()
+            await self.release.wait()
+        self.left -= 1
+        return False
 
 
 class CuttingProxy:
@@ -57,11 +73,21 @@ class CuttingProxy:
     @contextmanager
     def cut_at(self, step: int) -> Iterator[Cut]:
         """Shut for good after `step` more steps and one; open for new clients when the context ends."""
-        self._cut = Cut(step)
+        self._cut = cut = Cut(step)
         try:
-            yield self._cut
+            yield cut
         finally:
             self._cut = None
+
+    @contextmanager
+    def hold_at(self, step: int) -> Iterator[Hold]:
+        """Stop passing on after `step` more steps and one, until it is released."""
+        self._cut = hold = Hold(step)
+        try:
+            yield hold
+        finally:
+            self._cut = None
+            hold.release.set()
 
     def _welcome(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         talk = asyncio.create_task(self._talk(client, to_client))
@@ -100,7 +126,7 @@ class CuttingProxy:
         while True:
             head = await client.readexactly(5)
             to_server.write(head + await client.readexactly(int.from_bytes(head[1:]) - 4))
-            if head[:1] in STEPS and self._cut is not None and self._cut.passed():
+            if head[:1] in STEPS and self._cut is not None and await self._cut.passed():
                 return
 
     async def _answer(self, server: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:

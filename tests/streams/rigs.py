@@ -28,9 +28,9 @@ from headwater.testing.engine_rig import DurableRig, Rig
 class MemoryRig:
     """The reference with a few partitions."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: type[MemoryStreams] = MemoryStreams) -> None:
         self.clock = ManualClock()
-        self._memory = MemoryStreams(partitions=3, clock=self.clock)
+        self._memory = kind(partitions=3, clock=self.clock)
         self._numbers = count(1)
         self.engine: StreamEngine = self._memory
 
@@ -187,14 +187,14 @@ class PostgresRig(DatabaseRig):
     def __init__(
         self, database: Database, through: Database, proxy: CuttingProxy, clock: ManualClock
     ) -> None:
-        self._through, self._proxy = through, proxy
+        self.through, self.proxy = through, proxy
         super().__init__(database, clock)
 
     def crash_at(self, step: int) -> AbstractContextManager[Cut]:
-        return self._proxy.cut_at(step)
+        return self.proxy.cut_at(step)
 
     async def _open(self) -> StreamEngine:
-        return await PostgresStreams.open(self._through, clock=self.clock)
+        return await PostgresStreams.open(self.through, clock=self.clock)
 
 
 @asynccontextmanager

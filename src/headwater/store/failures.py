@@ -25,6 +25,9 @@ SQLITE_BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 BUSY = frozenset({"40001", "40P01", "55P03", "57014", "25P03", "25P04", "53300", "53200"})
 """Serialisation failure, deadlock, lock not available, time-outs, too many connections, memory short."""
 
+PASSING = frozenset({"40", "53", "57", "72"})
+"""Classes of which the rest passes too: rolled back, short of something, interrupted, snapshot too old."""
+
 GOING_AWAY = frozenset({"57P01", "57P02", "57P03", "57P05"})
 """The server restarts, recovers, or has closed a connection that was idle."""
 
@@ -99,7 +102,7 @@ def _postgresql(error: psycopg.Error, where: str) -> HeadwaterError | None:
         return _disk_full(where)
     if state.startswith("28"):
         return _refused(where)
-    if state == "3D000":
+    if state in ("3D000", "57P04"):
         return _no_database(where)
     if state in ACCESS:
         fix = "Grant the user of the URL the right to create and write tables, and use the primary server."
@@ -109,6 +112,8 @@ def _postgresql(error: psycopg.Error, where: str) -> HeadwaterError | None:
     if state[:2] in ("58", "XX", "F0"):
         fix = "Look into the log of the PostgreSQL server."
         return Halt(f"{where} reports a broken disk or damaged data.", code="database.corrupt", fix=fix)
+    if state[:2] in PASSING:
+        return busy(where)
     return None
 
 

@@ -42,16 +42,22 @@ _KEYS = """
 SELECT upstream_id::varchar, position, fingerprint, version, asked_us, deleted FROM state
 WHERE partition = %s AND slot = %s AND upstream_id > %s ORDER BY upstream_id LIMIT %s"""
 
-_DATA = "SELECT position, data FROM log WHERE partition = %s AND position = ANY(%s::bigint[])"
+_DATA = """
+SELECT found.position, found.data FROM unnest(%s::bigint[]) AS wanted (position), LATERAL (
+    SELECT position, data FROM log WHERE partition = %s AND position = wanted.position OFFSET 0
+) AS found"""
 
 _RECORD = f"""
-SELECT {COLUMNS} FROM state JOIN log ON log.partition = state.partition AND log.position = state.position
-WHERE state.partition = %s AND state.slot = %s AND state.upstream_id = %s"""  # noqa: S608 - made of constants
+SELECT {COLUMNS} FROM log
+WHERE partition = %s AND position = (
+    SELECT position FROM state WHERE partition = %s AND slot = %s AND upstream_id = %s
+)"""  # noqa: S608 - made of constants
 
 _HISTORY = f"""
 WITH RECURSIVE version AS (
-    SELECT log.* FROM state JOIN log ON log.partition = state.partition AND log.position = state.position
-    WHERE state.partition = %s AND state.slot = %s AND state.upstream_id = %s
+    SELECT log.* FROM log WHERE partition = %s AND position = (
+        SELECT position FROM state WHERE partition = %s AND slot = %s AND upstream_id = %s
+    )
     UNION ALL
     SELECT log.* FROM version
     JOIN log ON log.partition = version.partition AND log.position = version.replaces
@@ -142,7 +148,7 @@ class PostgresStreams:
 
     async def data(self, slot: Slot, positions: Sequence[int]) -> Mapping[int, bytes]:
         """Return the data of these versions by position."""
-        return dict(await self._rows(_DATA, slot.partition, list(positions)) if positions else ())
+        return dict(await self._rows(_DATA, list(positions), slot.partition) if positions else ())
 
     async def keys(self, slot: Slot, after: str, limit: int) -> Sequence[tuple[str, Held]]:
         """Return records of a slot by upstream id."""
@@ -180,12 +186,16 @@ class PostgresStreams:
 
     async def record(self, slot: Slot, upstream_id: str) -> Entry | None:
         """Return the record's latest version."""
-        found = await self._entries(_RECORD, slot.partition, slot.number, upstream_id)
+        if not postgres_write.storable([upstream_id]):
+            return None
+        found = await self._entries(_RECORD, slot.partition, slot.partition, slot.number, upstream_id)
         return found[0] if found else None
 
     async def history(self, slot: Slot, upstream_id: str, limit: int) -> Sequence[Entry]:
         """Return the record's events that are still in the log, newest first."""
-        key = (slot.partition, slot.number, upstream_id)
+        if not postgres_write.storable([upstream_id]):
+            return []
+        key = (slot.partition, slot.partition, slot.number, upstream_id)
         return await self._entries(_HISTORY, *key, slot.partition, limit)
 
     async def count(self, slots: Sequence[Slot]) -> Mapping[int, Count]:

@@ -42,9 +42,10 @@ SELECT place.position, place.latest FROM unnest(%s::int[]) AS wanted (slot), LAT
 ) AS place ORDER BY place.position LIMIT %s"""
 
 _ROWS = f"""
-SELECT {COLUMNS} FROM log
-WHERE partition = %(partition)s AND position = ANY(%(positions)s::bigint[]) AND (latest OR %(events)s)
-ORDER BY position"""  # noqa: S608 - made of constants
+SELECT {COLUMNS} FROM unnest(%(positions)s::bigint[]) AS wanted (position), LATERAL (
+    SELECT * FROM log WHERE partition = %(partition)s AND position = wanted.position OFFSET 0
+) AS log
+WHERE latest OR %(events)s ORDER BY log.position"""  # noqa: S608 - made of constants
 
 
 async def lines(connection: Connection) -> tuple[Vector, Vector]:

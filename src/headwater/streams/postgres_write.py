@@ -30,8 +30,8 @@ UPDATE partitions SET head = head + %s, last_us = greatest(last_us, %s) WHERE pa
 RETURNING head, last_us, trimmed"""
 _LOCK_ONLY = "SELECT trimmed FROM partitions WHERE partition = %s FOR UPDATE"
 
-# `OFFSET 0` keeps the lookup of each key a lookup: without it, and without statistics, the planner may walk the
-# whole slot instead. What is found by its place (`ctid`) cannot have moved, since the partition is locked.
+# `OFFSET 0` keeps the lookup of each key a lookup: without it, and without statistics, the planner may walk
+# the whole slot instead. What is found by its place (`ctid`) cannot have moved: the partition is locked.
 _MOVE_STATE = """
 UPDATE state SET position = n.position, fingerprint = n.fingerprint, version = n.version,
     asked_us = n.asked_us, deleted = n.deleted
@@ -54,13 +54,18 @@ WHERE state.ctid = found.place"""
 
 _FORGET_STATE = """
 DELETE FROM state USING unnest(%s::text[]) AS n (upstream_id), LATERAL (
-    SELECT ctid AS place FROM state WHERE partition = %s AND slot = %s AND upstream_id = n.upstream_id OFFSET 0
+    SELECT ctid AS place FROM state WHERE partition = %s AND slot = %s AND upstream_id = n.upstream_id
+        OFFSET 0
 ) AS found
 WHERE state.ctid = found.place
 RETURNING state.position, state.deleted"""
 
-_UNFLAG = "UPDATE log SET latest = false WHERE partition = %s AND position = ANY(%s::bigint[])"
-_DROP = "DELETE FROM log WHERE partition = %s AND position = ANY(%s::bigint[])"
+_FOUND = """unnest(%s::bigint[]) AS n (position), LATERAL (
+    SELECT ctid AS place FROM log WHERE partition = %s AND position = n.position OFFSET 0
+) AS found
+WHERE log.ctid = found.place"""
+_UNFLAG = f"UPDATE log SET latest = false FROM {_FOUND}"  # noqa: S608 - made of constants
+_DROP = f"DELETE FROM log USING {_FOUND}"  # noqa: S608 - made of constants
 _COUNT = "UPDATE slots SET records = records + %s, deleted = deleted + %s WHERE slot = %s"
 
 _WITH_REJECTED = """
@@ -258,9 +263,9 @@ async def _retire(
         if position is not None:
             (kept if position > trimmed else gone).append(position)
     if kept:
-        await connection.execute(_UNFLAG, (partition, kept))
+        await connection.execute(_UNFLAG, (kept, partition))
     if gone:
-        await connection.execute(_DROP, (partition, gone))
+        await connection.execute(_DROP, (gone, partition))
 
 
 async def _count(connection: Connection, counts: Mapping[int, tuple[int, int]]) -> None:

@@ -18,9 +18,11 @@ LOOK_SECONDS = 0.2
 class Watch:
     """The heads as far as they are known, and those who wait for them to change."""
 
-    def __init__(self, look: Callable[[], Awaitable[Vector]], heads: Vector) -> None:
+    def __init__(
+        self, look: Callable[[], Awaitable[Vector]], heads: Vector, *, every: float = LOOK_SECONDS
+    ) -> None:
         """Begin with `heads`; `look` finds them anew."""
-        self._look, self._heads = look, heads
+        self._look, self._heads, self._every = look, heads, every
         self._moved = asyncio.Event()
         self._waiting = 0
         self._looking: asyncio.Task[None] | None = None
@@ -63,6 +65,6 @@ class Watch:
     async def _keep_looking(self) -> None:
         """Look again and again, until nobody waits any more."""
         while self._waiting:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(self._every)
             with suppress(HeadwaterError):  # whoever reads next is told
                 self.saw(await self._look())

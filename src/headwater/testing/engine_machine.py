@@ -5,8 +5,15 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import msgspec
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,  # pyright: ignore[reportUnknownVariableType] - untyped
+)
 
 from headwater.errors import Conflict, LeaseLost
 from headwater.model.position import Stream, Vector
@@ -34,9 +41,24 @@ numbers = st.integers(0, SLOTS - 1)
 deeds = st.builds(Deed, ids, st.booleans(), st.sampled_from([b"{}", '{"ü":1}'.encode(), b'{"n":[2]}']))
 
 
-def machine(make: Make) -> type[RuleBasedStateMachine]:
-    """Return the state machine for an engine."""
-    return type("Machine", (EngineMachine,), {"make": staticmethod(make)})
+def drive(make: Make, *, walks: int = 25, explain: bool = True) -> None:
+    """Walk an engine beside the reference. Raises AssertionError where they differ.
+
+    `explain` looks for the shortest walk that shows it.
+    """
+    machine = type("Machine", (EngineMachine,), {"make": staticmethod(make)})
+    phases = set(Phase) if explain else {Phase.generate}
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=walks,
+            stateful_step_count=25,
+            deadline=None,
+            phases=phases,
+            report_multiple_bugs=False,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+        ),
+    )
 
 
 class EngineMachine(RuleBasedStateMachine):

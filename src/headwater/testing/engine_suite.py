@@ -13,14 +13,12 @@ import asyncio
 from itertools import count
 
 import msgspec
-from hypothesis import HealthCheck, settings
-from hypothesis.stateful import run_state_machine_as_test  # pyright: ignore[reportUnknownVariableType] - untyped
 
 from headwater.errors import HeadwaterError
 from headwater.model.position import Stream
 from headwater.model.record import CHAINED, Entry, Held, Renewal, Slot
 from headwater.streams.engine import Checkpoint, Commit, Count, Rejected
-from headwater.testing.engine_machine import machine
+from headwater.testing.engine_machine import drive
 from headwater.testing.engine_reads import ReadTests
 from headwater.testing.engine_rig import Make, MakeDurable, Rig, brief, commit, created, updated, walk
 from headwater.testing.engine_writes import WriteTests
@@ -31,15 +29,7 @@ class EngineSuite(WriteTests, ReadTests):
 
     def test_it_behaves_like_the_reference(self, make: Make) -> None:
         """Whatever is done to it, in any order, every read is what the engine in memory answers."""
-        run_state_machine_as_test(
-            machine(make),
-            settings=settings(
-                max_examples=25,
-                stateful_step_count=25,
-                deadline=None,
-                suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-            ),
-        )
+        drive(make)
 
     async def test_closing_twice_is_fine(self, make: Make) -> None:
         """And leaves no task behind."""
