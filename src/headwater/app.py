@@ -25,12 +25,11 @@ from headwater.api.parts import Parts
 from headwater.errors import Halt, HeadwaterError
 from headwater.kit.budget import Governor, Urgency
 from headwater.kit.clock import Clock, SystemClock
-from headwater.kit.http import Client, Session, open_session
+from headwater.kit.http import Client, Session, Told, open_session
 from headwater.kit.tasks import ended
 from headwater.management import keys
 from headwater.management.providers import documents
 from headwater.management.services import Services, services
-from headwater.model.record import Origin
 from headwater.providers.catalogue import Catalogue
 from headwater.providers.provider import Provider
 from headwater.settings import Settings, unknown
@@ -103,10 +102,12 @@ async def serve(settings: Settings, *, role: Role = Role.ALL) -> None:
         work: list[Coroutine[Any, Any, None]] = [
             retention.keep(process.engine, settings.event_retention, process.clock)
         ]
+        runner = None
         if role is not Role.API:
-            work.append(_runner(process).run())
+            runner = _runner(process)
+            work.append(runner.run())
         if listening is not None:
-            work.append(_http(process, listening))
+            work.append(_http(process, listening, runner))
         await _until_stopped(process.stopping, work)
 
 
@@ -199,8 +200,18 @@ def _runner(process: Process) -> Runner:
     async def reload() -> None:
         process.catalogue.reload(await documents(process.database))
 
-    def watch(collection_id: str, done: Ingested, _origin: Origin) -> None:
+    def told(provider: str) -> Told:
+        def tell(urgency: Urgency, status: int, waited: float) -> None:
+            purpose = urgency.name.lower()
+            process.metrics.upstream_requests.labels(provider, str(status), purpose).inc()
+            process.metrics.budget_waits.labels(provider, purpose).observe(waited)
+
+        return tell
+
+    def watch(collection_id: str, done: Ingested, seconds: float) -> None:
         provider, _, collection = collection_id.partition(":")
+        if done.changes:
+            process.metrics.commits.observe(seconds)
         for kind, count in Counter(change.event for change in done.changes).items():
             process.metrics.changes.labels(provider, collection, kind.name.lower()).inc(count)
 
@@ -208,7 +219,7 @@ def _runner(process: Process) -> Runner:
         engine=process.engine,
         plans=Plans(process.database, process.vault),
         ledger=Ledger(process.database, process.clock),
-        open=Accounts(process.session, process.clock).open,
+        open=Accounts(process.session, process.clock, told).open,
         catalogue=process.catalogue,
         clock=process.clock,
         reload=reload,
@@ -219,15 +230,27 @@ def _runner(process: Process) -> Runner:
     return Runner(parts, leases, lease_time=lease_time)
 
 
-async def _http(process: Process, listening: socket.socket) -> None:
+async def _http(process: Process, listening: socket.socket, runner: Runner | None) -> None:
     """Serve the API until cancelled; requests under way may end first."""
+
+    def answered(method: str, route: str, status: int, seconds: float) -> None:
+        process.metrics.http_requests.labels(method, route, str(status)).observe(seconds)
+
+    def rendered() -> bytes:
+        process.metrics.lag.clear()
+        for (sync_id, collection_id), complete_us in (runner.complete() if runner else {}).items():
+            lag = max(process.clock.now_us() - complete_us, 0) / 1e6
+            process.metrics.lag.labels(sync_id, collection_id).set(lag)
+        return process.metrics.render()
+
     application = create(
         Parts(
             services=process.services,
             engine=process.engine,
             cursors=Cursors(process.vault),
             clock=process.clock,
-            metrics=process.metrics.render,
+            metrics=rendered,
+            answered=answered,
             ready=lambda: _ready(process),
             stopping=process.stopping,
             created_event_name=process.settings.created_event_name,

@@ -94,7 +94,7 @@ class Metrics:
     lag: Gauge
     """Seconds since everything that an API showed was known: `sync_id`, `collection`."""
     commits: Histogram
-    """Seconds that commits of the stream engine took."""
+    """Seconds that pages with changes took from their decision to their commit."""
     http_requests: Histogram
     """Seconds that our own API took to answer: `method`, `route`, `status`."""
 
@@ -138,7 +138,7 @@ def metrics(version: str = "") -> Metrics:
         ),
         commits=Histogram(
             "headwater_commit_seconds",
-            "Duration of commits to the streams.",
+            "Time from the decision on a page to the end of its commit.",
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
             registry=registry,
         ),

@@ -19,6 +19,7 @@ from headwater.api import (
 )
 from headwater.api.parts import Parts
 from headwater.api.strict import BodyLimit, refuse_unknown_parameters
+from headwater.api.timing import Timing
 
 _LARGEST_BODY = 1024 * 1024
 
@@ -36,6 +37,7 @@ def create(parts: Parts) -> FastAPI:
         dependencies=[Depends(refuse_unknown_parameters)],
     )
     app.add_middleware(BodyLimit, largest=_LARGEST_BODY)
+    app.add_middleware(Timing, answered=parts.answered)
     app.state.parts = parts
     app.state.query_parameters = {}
     problems.install(app)

@@ -28,6 +28,8 @@ class Parts:
     """Why this process cannot serve now, as sentences; empty when it can."""
     stopping: asyncio.Event
     """Set when the process is about to stop: long polls answer and tails end, so that it can."""
+    answered: Callable[[str, str, int, float], None] = lambda _method, _route, _status, _seconds: None
+    """Is told of each answer: method, route, status and seconds. For metrics."""
     created_event_name: str = "created"
     metrics_open: bool = False
     """`/metrics` needs no key."""

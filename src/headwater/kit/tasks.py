@@ -55,10 +55,10 @@ async def ended(*tasks: "asyncio.Task[None]") -> None:
 async def read_ahead(
     items: AsyncIterator[T], *, most: int, size: Callable[[T], int]
 ) -> AsyncGenerator[list[T]]:
-    """Return what an iterator gives in groups: all that is there, up to a total size of `most`, at least one item.
+    """Return what an iterator gives in groups: all that is there, up to a total size of `most` or one item.
 
-    The iterator is driven by a task of its own, about `most` before the reader. What it raises comes after the items
-    that it gave before.
+    The iterator is driven by a task of its own, about `most` before the reader. What it raises comes after
+    the items that it gave before.
     """
     ready: list[T] = []
     filled, taken = asyncio.Event(), asyncio.Event()

@@ -50,8 +50,8 @@ _INSERT_STATE = Insert(
     "ON CONFLICT DO NOTHING",
 )
 _INSERT_LOG = Insert(
-    "log (position, slot, upstream_id, event, origin, inserted_us, created_us, updated_us, mutation_id, replaces,"
-    " latest, data, previous_data)",
+    "log (position, slot, upstream_id, event, origin, inserted_us, created_us, updated_us, mutation_id,"
+    " replaces, latest, data, previous_data)",
     _LOG,
 )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from headwater.kit.budget import Bucket, Governor, Limiter, Urgency
 from headwater.kit.clock import Clock
-from headwater.kit.http import Client, Http, Session
+from headwater.kit.http import Client, Http, Session, Told
 from headwater.providers.provider import Provider
 from headwater.syncs.plan import Plan
 
@@ -18,6 +18,8 @@ class Accounts:
 
     session: Session
     clock: Clock
+    told: Callable[[str], Told] | None = None
+    """Returns who is told of a provider's requests: for metrics."""
     _governors: dict[str, tuple[tuple[Bucket, ...], Governor]] = field(
         default_factory=dict[str, tuple[tuple[Bucket, ...], Governor]]
     )
@@ -35,6 +37,7 @@ class Accounts:
             clock=self.clock,
             headers=provider.headers,
             session=self.session,
+            told=None if self.told is None else self.told(provider.name),
         )
         return client.at
 

@@ -52,7 +52,8 @@ class Assignment:
     saved: dict[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any])
     one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held from request to commit where objects have no version: then what is asked later is newer."""
-    ingested: Callable[[Ingested, Origin], None] = lambda _ingested, _origin: None
+    ingested: Callable[[Ingested, float], None] = lambda _ingested, _seconds: None
+    """Is told of everything that was ingested, and how long it took."""
 
     async def load(self) -> None:
         """Read the checkpoints."""
@@ -85,6 +86,7 @@ class Assignment:
         A checkpoint that says what is saved already is left out.
         """
         moved = [(d, scope, value) for d, scope, value in checkpoints if self.saved.get((d, scope)) != value]
+        began = self.clock.monotonic()
         done = await ingest(
             self.engine,
             self.slot,
@@ -101,7 +103,7 @@ class Assignment:
         )
         for detector, scope, value in moved:
             self.saved[detector, scope] = value
-        self.ingested(done, origin)
+        self.ingested(done, self.clock.monotonic() - began)
         return done
 
     async def patiently(

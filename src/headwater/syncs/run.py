@@ -16,7 +16,6 @@ from headwater.kit.clock import Clock
 from headwater.kit.http import Http
 from headwater.kit.tasks import ended, supervised
 from headwater.model.lease import Fence
-from headwater.model.record import Origin
 from headwater.model.sync import HealthStatus, Note
 from headwater.providers.catalogue import Catalogue
 from headwater.providers.provider import Provider
@@ -30,8 +29,8 @@ from headwater.syncs.retire import retire
 
 _LOG = structlog.get_logger(__name__)
 
-Watch = Callable[[str, Ingested, Origin], None]
-"""Is told of everything that is ingested, with its collection id: for metrics."""
+Watch = Callable[[str, Ingested, float], None]
+"""Is told of everything that is ingested, with its collection id and the seconds it took: for metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +46,7 @@ class Parts:
     clock: Clock
     reload: Callable[[], Awaitable[None]]
     """Brings the catalogue up to date with the stored `rest` documents."""
-    watch: Watch = lambda _collection_id, _ingested, _origin: None
+    watch: Watch = lambda _collection_id, _ingested, _seconds: None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -152,8 +151,8 @@ class SyncRun:
                 fence=self.fence,
                 open=open,
                 max_age_days=self.plan.max_age_days,
-                ingested=lambda done, origin, id=chosen.slot.collection_id: self.parts.watch(
-                    id, done, origin
+                ingested=lambda done, seconds, id=chosen.slot.collection_id: self.parts.watch(
+                    id, done, seconds
                 ),
             )
             runs[collection.name] = CollectionRun(

@@ -46,6 +46,15 @@ class Runner:
         """The ids of the syncs that this process runs now."""
         return frozenset(self._runs)
 
+    def complete(self) -> dict[tuple[str, str], int]:
+        """Return up to when everything that an API showed is known, by sync and collection id."""
+        works = [one.work for run in self._runs.values() for one in run.collections]
+        return {
+            (work.slot.sync_id, work.slot.collection_id): work.progress.complete_us
+            for work in works
+            if work.progress.complete_us is not None
+        }
+
     async def run(self) -> None:
         """Work until cancelled; then stop every sync, write its progress and give the leases back (P9)."""
         await self._leases.register()

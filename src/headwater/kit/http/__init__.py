@@ -5,7 +5,7 @@ an answer holds. `door` has the protocols that everybody else needs, `client` th
 names the library.
 """
 
-from headwater.kit.http.client import Client
+from headwater.kit.http.client import Client, Told
 from headwater.kit.http.door import Answer, Authorizer, Http, Opening, Poster
 from headwater.kit.http.wire import Limits, Session, open_session
 
@@ -18,5 +18,6 @@ __all__ = [
     "Opening",
     "Poster",
     "Session",
+    "Told",
     "open_session",
 ]

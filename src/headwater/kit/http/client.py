@@ -4,7 +4,7 @@ It does not wait and try again, which is the runner's work. Two things are tried
 refused before the credential was refreshed, and a GET whose connection was dropped.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any
 from urllib.parse import urlencode
@@ -39,6 +39,11 @@ class _Nobody:
         return False
 
 
+Told = Callable[[Urgency, int, float], None]
+"""Is told of a request: its urgency, the answer's status (0: none came), the seconds that it waited for the
+budget."""
+
+
 class Client:
     """Sends requests to one API with one credential. Implements `Http` and `Poster`.
 
@@ -56,8 +61,10 @@ class Client:
         headers: Mapping[str, str],
         session: Session,
         limits: Limits = _STANDARD,
+        told: Told | None = None,
     ) -> None:
-        self._base_url, self._headers, self._limits = base_url, dict(headers), limits
+        """Open an API. `told` hears of every request that was sent."""
+        self._base_url, self._headers, self._limits, self._told = base_url, dict(headers), limits, told
         self._limiter, self._urgency, self._clock, self._session = limiter, urgency, clock, session
         self._skew = Skew()
         if isinstance(authorizer, Opening):
@@ -150,14 +157,19 @@ class Client:
 
     async def _send(self, outgoing: Outgoing, bucket: str) -> tuple[Answer, headers_say.Said]:
         """Send one request when the budget allows, and tell the budget what the answer says of the quota."""
+        began = self._clock.monotonic()
         await self._limiter.acquire(self._urgency, bucket)  # P10
+        waited, status = self._clock.monotonic() - began, 0
         try:
             asked_us = self._clock.now_us()
             reply = await exchange(self._session, outgoing, self._limits)
+            status = reply.status
             said = headers_say.read(reply.headers, self._clock.now_us())
             self._learn(reply, said, bucket)
         finally:
             self._limiter.release(bucket)
+            if self._told is not None:
+                self._told(self._urgency, status, waited)
         if said.date_us is not None:
             self._skew.hear(said.date_us, asked_us, asked_us + reply.waited_us)
         answer = Answer(
@@ -188,6 +200,7 @@ class Client:
             headers={},
             session=self._session,
             limits=self._limits,
+            told=self._told,
         )
 
 
