@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +67,9 @@ def wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> No
             return
 
 
-@pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """The URL of a running server, as its superuser, without a database of one's own."""
-    binaries = server_binaries()
-    if binaries is None:
-        pytest.skip(MISSING)
+@contextmanager
+def running_server(binaries: Path) -> Iterator[str]:
+    """A server that runs until the block is left. Gives its URL as its superuser."""
     folder = Path(tempfile.mkdtemp(prefix="headwater-postgres-"))
     data, log, password_file = folder / "data", folder / "log", folder / "password"
     password, port = secrets.token_hex(8), free_port()
@@ -99,6 +97,16 @@ def postgres_url() -> Iterator[str]:
         shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The URL of a running server, as its superuser, without a database of one's own."""
+    binaries = server_binaries()
+    if binaries is None:
+        pytest.skip(MISSING)
+    with running_server(binaries) as url:
+        yield url
+
+
 def stop(server: subprocess.Popen[bytes]) -> None:
     server.send_signal(signal.SIGINT)  # "fast": ends connections, keeps the data whole
     try:
@@ -113,10 +121,17 @@ def postgres_database(request: pytest.FixtureRequest, postgres_url: str) -> Iter
     """The URL of a fresh, empty database, dropped afterwards."""
     if not request.node.get_closest_marker("server"):
         pytest.fail("a test that starts PostgreSQL needs @pytest.mark.server", pytrace=False)
+    with fresh_database(postgres_url) as url:
+        yield url
+
+
+@contextmanager
+def fresh_database(server_url: str) -> Iterator[str]:
+    """A new, empty database that is dropped when the block is left. Gives its URL."""
     name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
+    with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
         try:
-            yield f"{postgres_url.rpartition('/')[0]}/{name}"
+            yield f"{server_url.rpartition('/')[0]}/{name}"
         finally:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
