@@ -1,0 +1,82 @@
+"""`python -m benchmarks [--quick] [--engine sqlite|postgres] [workload…]`: measure, print, write the file.
+
+Workloads: `engine` (below HTTP), `sync` (from end to end), `read` (streams over HTTP), `memory`, `growth`,
+`idle`. Without a name all are run; the file is written only then, and not by a quick run.
+"""
+
+import argparse
+import time
+from collections.abc import AsyncGenerator, Sequence
+
+import uvloop
+
+from benchmarks import at_engine, idle, results, through_http
+from benchmarks.databases import Place, place
+from benchmarks.objects import World
+from benchmarks.results import Result
+
+WORKLOADS = ("engine", "sync", "read", "memory", "growth", "idle")
+
+
+async def quick(place: Place, wanted: Sequence[str]) -> AsyncGenerator[list[Result]]:
+    """Run each once, small: to see that the rig works, not how fast anything is."""
+    records = 20_000
+    if "engine" in wanted:
+        yield await at_engine.backfill_and_looks(place, records, 1)
+    if "sync" in wanted:
+        yield await through_http.syncing(place, World(objects=records, page_size=1000, ids="random"), 1)
+    if "read" in wanted:
+        yield await through_http.reading(place, records, 1)
+    if "memory" in wanted:
+        yield await through_http.memory(place, records)
+    if "growth" in wanted:
+        yield await at_engine.growth(place, "random", 5 * records)
+    if "idle" in wanted:
+        yield await idle.idle(place, 10, settling_seconds=1, window_seconds=3)
+
+
+async def full(place: Place, wanted: Sequence[str]) -> AsyncGenerator[list[Result]]:
+    """Run each as often and as long as its figure needs."""
+    records, many = 100_000, 1_000_000
+    if "engine" in wanted:
+        yield await at_engine.backfill_and_looks(place, records, 3)
+    if "sync" in wanted:
+        yield await through_http.syncing(place, World(objects=records, page_size=1000, ids="random"), 3)
+        yield await through_http.syncing(place, World(objects=records, page_size=1000, ids="sequential"), 3)
+        yield await through_http.syncing(place, World(objects=records, page_size=100, ids="sequential"), 3)
+    if "read" in wanted:
+        yield await through_http.reading(place, records, 3)
+    if "memory" in wanted:
+        yield await through_http.memory(place, records)
+        yield await through_http.memory(place, many)
+    if "growth" in wanted:
+        for ids in ("sequential", "random") if place.engine == "sqlite" else ("random",):
+            yield await at_engine.growth(place, ids, many)
+    if "idle" in wanted and place.engine == "sqlite":
+        yield await idle.idle(place, 1_000)
+
+
+async def main() -> None:
+    """Read the command line and run."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small and once, in under a minute")
+    parser.add_argument("--engine", choices=("sqlite", "postgres"), help="only this one")
+    parser.add_argument("workload", nargs="*", help=", ".join(WORKLOADS))
+    given = parser.parse_args()
+    if unknown := set(given.workload) - set(WORKLOADS):
+        parser.error(f"no such workload: {', '.join(sorted(unknown))}")
+    found: list[Result] = []
+    started = time.monotonic()
+    print(results.HEAD, flush=True)
+    for engine in [given.engine] if given.engine else ("sqlite", "postgres"):
+        with place(engine) as somewhere:
+            async for some in (quick if given.quick else full)(somewhere, given.workload or WORKLOADS):
+                found += some
+                print(*map(results.line, some), sep="\n", flush=True)
+    print(f"{time.monotonic() - started:.0f} seconds")
+    if not (given.quick or given.engine or given.workload):
+        results.write(found)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())
