@@ -20,7 +20,8 @@ run: setup  ## start Headwater with the demo on a local file database
 	$(BIN)/headwater serve --demo
 
 test: setup  ## all tests, with real servers and short journeys
-	$(BIN)/pytest
+	$(BIN)/pytest -q -n auto -m "not journey"
+	$(BIN)/pytest -q -m journey
 
 check: setup  ## format, lint, types, imports, dependencies, spelling, fast tests; under a minute
 	$(BIN)/ruff format --check
@@ -29,7 +30,7 @@ check: setup  ## format, lint, types, imports, dependencies, spelling, fast test
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	$(BIN)/codespell
-	$(BIN)/pytest -q -m "not server and not journey"
+	$(BIN)/pytest -q -n auto -m "not server and not journey"
 
 format: setup  ## put the code into shape and fix what can be fixed
 	$(BIN)/ruff format
