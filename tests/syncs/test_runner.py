@@ -6,7 +6,7 @@ Leaves out: real processes and real time-outs (journeys).
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,22 @@ def provider(shelf: Shelf) -> Provider:
     )
 
 
+class Shelves(Catalogue):
+    """A catalogue whose one provider can be replaced, as when a document is stored anew."""
+
+    def __init__(self, only: Provider) -> None:
+        super().__init__((only,))
+        self.only = only
+
+    def replace(self, other: Provider) -> None:
+        """Have another version from now on."""
+        self.only = other
+
+    def get(self, name: str) -> Provider | None:
+        """Return it."""
+        return self.only
+
+
 @dataclass
 class House:
     """A database with everything that runs syncs."""
@@ -69,6 +85,7 @@ class House:
     engine: SqliteStreams
     vault: Vault
     services: Services
+    catalogue: Shelves
 
     async def sync(self) -> str:
         """Make a sync of the shelf; return its id."""
@@ -96,7 +113,7 @@ class House:
             plans=Plans(self.database, self.vault),
             ledger=Ledger(self.database, clock),
             open=open,
-            catalogue=Catalogue((provider(self.shelf),)),
+            catalogue=self.catalogue,
             clock=clock,
             reload=reload,
         )
@@ -124,12 +141,12 @@ async def house(tmp_path: Path, shelf: Shelf) -> AsyncGenerator[House]:
     async def check(_provider: Provider, _kind: str, _properties: Mapping[str, Any]) -> str | None:
         return "account"
 
-    catalogue = Catalogue((provider(shelf),))
+    catalogue = Shelves(provider(shelf))
     made = services(
         database=database, engine=engine, vault=vault, catalogue=catalogue, check=check, clock=clock
     )
     shelf.now_us = clock.now_us()
-    yield House(shelf, database, engine, vault, made)
+    yield House(shelf, database, engine, vault, made, catalogue)
     await engine.close()
     await database.close()
 
@@ -266,3 +283,28 @@ async def test_a_sweep_is_run_when_asked_for(house: House) -> None:
         house.shelf.vanish("b")
         await house.services.orders.sweep(ADMIN, sync_id, "shelf:thing", confirm=False)
         await until(lambda: _equal(house))
+
+
+async def test_a_document_that_is_stored_anew_is_taken_over(house: House) -> None:
+    """A running sync goes on with the new version of its provider, and tells of a collection that it lost."""
+    house.shelf.put("a")
+    async with house.running():
+        sync_id = await house.sync()
+        await until(lambda: _is(house, sync_id, CollectionState.LIVE))
+        new = Shelf(now_us=house.shelf.now_us)
+        new.put("b")
+        house.catalogue.replace(provider(new))
+        await house.services.syncs.check(ADMIN, sync_id)
+
+        async def both() -> bool:
+            return set(await records(house.engine)) >= {"b"}
+
+        await until(both)
+        house.catalogue.replace(replace(provider(new), collections=()))
+        await house.services.syncs.check(ADMIN, sync_id)
+
+        async def told() -> bool:
+            notes = (await house.services.syncs.get(ADMIN, sync_id)).sync.health.notes
+            return any(note.code == "collection.not_found" for note in notes)
+
+        await until(told)

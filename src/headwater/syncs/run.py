@@ -60,7 +60,11 @@ class SyncRun:
     task: asyncio.Task[None] | None = None
     _health_changed: asyncio.Event = field(default_factory=asyncio.Event)
     _written: dict[int, CollectionNews] = field(default_factory=dict[int, CollectionNews])
+    _provider: Provider | None = None
+    """As the catalogue had it when the run began."""
     _crash: Note | None = None
+    _missing: list[str] = field(default_factory=list[str])
+    """Collections that the provider does not have any more."""
 
     def start(self) -> None:
         """Begin."""
@@ -74,9 +78,11 @@ class SyncRun:
     def update(self, plan: Plan) -> bool:
         """Take in what a user changed; return whether the run must be started anew for it."""
         old, self.plan = self.plan, plan
-        if plan.stamp != old.stamp or len(plan.collections) != len(self.collections):
+        if plan.stamp != old.stamp or self.parts.catalogue.get(plan.provider) is not self._provider:
             return True
         by_slot = {chosen.slot.number: chosen for chosen in plan.collections}
+        if by_slot.keys() != {chosen.slot.number for chosen in old.collections}:
+            return True
         for run in self.collections:
             run.update(by_slot[run.work.slot.number])
             if plan.checks != old.checks:
@@ -112,19 +118,21 @@ class SyncRun:
         await self._tell()
 
     async def _run(self) -> None:
-        provider = self.parts.catalogue.get(self.plan.provider)
+        provider = self._provider = self.parts.catalogue.get(self.plan.provider)
         if provider is None:
             self._crash = Note(
                 code="provider.not_found",
                 text=f"There is no provider {self.plan.provider}. Store its document again, or delete it.",
             )
             await self._tell()
+            await asyncio.Event().wait()  # until a user changes something: then it is run anew
             return
         try:
             provider = provider.configured(self.plan.config)
         except Invalid as error:
             self._crash = Note(code=error.error_code, text=f"{error.message} {error.fix or ''}".strip())
             await self._tell()
+            await asyncio.Event().wait()
             return
         self._crash = None
         self.collections = self._collections(provider)
@@ -139,9 +147,11 @@ class SyncRun:
     def _collections(self, provider: Provider) -> list[CollectionRun]:
         open = self.parts.open(self.plan, provider)
         runs: dict[str, CollectionRun] = {}
+        self._missing = []
         for chosen in self.plan.collections:
             collection = provider.collection(chosen.slot.collection_id.partition(":")[2])
             if collection is None:
+                self._missing.append(chosen.slot.collection_id)
                 continue
             work = Assignment(
                 slot=chosen.slot,
@@ -183,6 +193,11 @@ class SyncRun:
         notes = [note for run in self.collections for note in run.notes.values()]
         if self._crash is not None:
             notes.append((HealthStatus.ERROR, self._crash))
+        for id in self._missing:
+            text = (
+                f"The provider has no {id} any more; its records stay as they are. Take it out of the sync."
+            )
+            notes.append((HealthStatus.WARN, Note(code="collection.not_found", text=text, about=id)))
         unreadable = await self.parts.ledger.rejected([run.work.slot.number for run in self.collections])
         if unreadable:
             text = (

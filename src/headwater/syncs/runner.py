@@ -36,6 +36,8 @@ class Runner:
         self._active: set[str] = set()
         self._revision = -1
         self._look = asyncio.Event()
+        self._turn = asyncio.Lock()
+        """Held while runs are taken or dropped."""
 
     def look(self) -> None:
         """Look at what users changed at once, not at the next tick."""
@@ -88,11 +90,17 @@ class Runner:
             await self._leases.beat()
         except LeaseLost:
             _LOG.warning("leases lost: this process was silent for too long")
-            await self._drop(list(self._runs))
-            await self._leases.register()
+            async with self._turn:
+                await self._drop(list(self._runs))
+                await self._leases.register()
 
     async def _balance(self) -> None:
         """Take what is free up to a fair share, give back what is above it, take in what users changed."""
+        async with self._turn:
+            await self._take_in_changes()
+            await self._take_share()
+
+    async def _take_in_changes(self) -> None:
         await self._drop([id for id, run in self._runs.items() if run.task is not None and run.task.done()])
         revision = await self._parts.plans.revision()
         if revision != self._revision:
@@ -101,6 +109,8 @@ class Runner:
             await self._stop([id for id in self._runs if id not in self._active])
             await self._update()
             self._revision = revision
+
+    async def _take_share(self) -> None:
         share = -(-len(self._active) // max(await self._leases.alive(), 1))
         await self._stop(sorted(self._runs)[share:])
         if len(self._runs) < share:
@@ -142,8 +152,8 @@ class Runner:
 
     async def _drop(self, ids: list[str]) -> None:
         """Stop syncs that are not ours any more, or that ended by themselves; their leases stay."""
-        for id in ids:
-            await self._runs.pop(id).stop()
+        runs = [self._runs.pop(id) for id in ids]
+        await asyncio.gather(*(run.stop() for run in runs))
 
     async def _flush(self) -> None:
         """Write down the progress of all syncs."""
