@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from benchmarks import pages
 from benchmarks.bulk_floor import bulk_floor
 from benchmarks.databases import SLOT, Place
-from benchmarks.objects import World
+from benchmarks.objects import Ids, World
 from benchmarks.pages import SHAPE
 from benchmarks.results import Result, Run, median
 from headwater.model.position import Stream, start
@@ -46,9 +46,9 @@ async def backfill_and_looks(place: Place, records: int, repetitions: int) -> li
     return [median(place.engine, workload, those) for workload, those in sorted(runs.items())]
 
 
-async def growth(place: Place, ids: str, records: int) -> list[Result]:
+async def growth(place: Place, ids: Ids, records: int) -> list[Result]:
     """Measure the first and the last tenth of a long backfill; the last one's ratio is to the first."""
-    world = World(objects=records, page_size=1000, ids="random" if ids == "random" else "sequential")
+    world = World(objects=records, page_size=1000, ids=ids)
     tenth = records // 10
     rates: list[float] = []
     async with place.streams() as engine:

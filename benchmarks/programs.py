@@ -17,6 +17,9 @@ from tests.journeys.processes import Server
 from benchmarks.objects import World
 
 _TICKS = os.sysconf("SC_CLK_TCK")
+_GLANCE_SECONDS = 0.5
+_QUIET = 0.2
+"""Share of a core."""
 
 
 @contextmanager
@@ -65,6 +68,16 @@ def cpu_seconds(pid: int) -> float:
     """Return the CPU time that a process has used, in it and in the kernel for it."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+async def quiet(pid: int) -> None:
+    """Wait until a process has next to nothing to do: a sweep follows every first backfill."""
+    used = cpu_seconds(pid)
+    while True:
+        await asyncio.sleep(_GLANCE_SECONDS)
+        before, used = used, cpu_seconds(pid)
+        if used - before < _QUIET * _GLANCE_SECONDS:
+            return
 
 
 def memory_mb(pid: int, name: str = "VmRSS") -> float:

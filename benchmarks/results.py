@@ -64,7 +64,10 @@ def line(result: Result) -> str:
     )
 
 
-def write(results: Sequence[Result]) -> None:
-    """Write the file: one result a line, so that two runs are compared by `diff`."""
-    lines = ",\n".join(msgspec.json.encode(result).decode() for result in results)
+def keep(results: Sequence[Result]) -> None:
+    """Write results into the file, each in the place of its predecessor: one a line, so that runs can be
+    compared by `diff`."""
+    known = msgspec.json.decode(LATEST.read_bytes(), type=list[Result]) if LATEST.exists() else []
+    kept = {(one.engine, one.workload): one for one in [*known, *results]}
+    lines = ",\n".join(msgspec.json.encode(one).decode() for one in kept.values())
     LATEST.write_text(f"[\n{lines}\n]\n")

@@ -1,56 +1,56 @@
 """Workloads from end to end: the fast API, the real server process, its database on disk, all over HTTP.
 
 The floor of what a sync does is the fetch floor, taken anew before every backfill. A backfill's time is its
-own `started_at` to `completed_at`. Every repetition has a fresh server.
+own `started_at` to `completed_at`. Every world has a fresh server and database, every repetition a new sync.
 """
-
-import asyncio
 
 import aiohttp
 from tests.journeys.processes import Server
 
-from benchmarks.account import account
+from benchmarks.account import Account, account
 from benchmarks.databases import Place
 from benchmarks.objects import World
-from benchmarks.programs import cpu_seconds, fast_api, fetch_floor, headwater, memory_mb, pid
+from benchmarks.programs import cpu_seconds, fast_api, fetch_floor, headwater, memory_mb, pid, quiet
 from benchmarks.reading import read_stream
 from benchmarks.results import Result, Run, median
-
-SETTLING_SECONDS = 3
 
 Runs = dict[str, list[Run]]
 
 
 async def syncing(place: Place, world: World, repetitions: int) -> list[Result]:
-    """Measure a backfill, a second one of unchanged objects, and one with 1 % changed; then reading."""
+    """Measure a backfill, a second one of unchanged objects, and one with 1 % changed; each time by a new
+    sync."""
     runs: Runs = {}
-    with fast_api(world) as url:
-        for _ in range(repetitions):
-            await _once(place, world, url, runs)
+    with fast_api(world) as url, place.empty() as database_url:
+        async with headwater(database_url) as server, account(server, url) as api:
+            for _ in range(repetitions):
+                await _once(world, url, server, api, runs)
     about = f"{world.page_size:,} a page, {world.ids} ids"
     return [median(place.engine, f"{workload}, {about}", those) for workload, those in runs.items()]
 
 
-async def _once(place: Place, world: World, url: str, runs: Runs) -> None:
-    for kind in ("decoded", "cut"):
-        run = Run(records=world.objects, rate=await fetch_floor(url, kind))
-        runs.setdefault(f"floor: fetch, {kind}", []).append(run)
+async def _once(world: World, url: str, server: Server, api: Account, runs: Runs) -> None:
+    count = world.objects
+
+    def add(workload: str, run: Run) -> None:
+        runs.setdefault(workload, []).append(run)
+
     await _turn(url, changed=False)
-    with place.empty() as database_url:
-        async with headwater(database_url) as server, account(server, url) as api:
-            sync_id = ""
-            for count, workload in enumerate(("backfill", "unchanged", "1 % changed"), 1):
-                floor = await fetch_floor(url)
-                await _turn(url, changed=count == 3)
-                cpu = cpu_seconds(pid(server))
-                if count == 1:
-                    sync_id = await api.sync()
-                else:
-                    await api.again(sync_id)
-                seconds = await api.seconds(sync_id, count)
-                used = cpu_seconds(pid(server)) - cpu
-                run = Run(records=world.objects, rate=world.objects / seconds, floor=floor, cpu_seconds=used)
-                runs.setdefault(f"{workload}, HTTP", []).append(run)
+    add("floor: fetch, cut", Run(records=count, rate=await fetch_floor(url, "cut")))
+    sync_id = ""
+    for number, workload in enumerate(("backfill", "unchanged", "1 % changed"), 1):
+        await quiet(pid(server))
+        floor = await fetch_floor(url)
+        add("floor: fetch, decoded", Run(records=count, rate=floor))
+        await _turn(url, changed=workload == "1 % changed")
+        cpu = cpu_seconds(pid(server))
+        if sync_id:
+            await api.again(sync_id)
+        else:
+            sync_id = await api.sync()
+        seconds = await api.seconds(sync_id, number)
+        used = cpu_seconds(pid(server)) - cpu
+        add(f"{workload}, HTTP", Run(records=count, rate=count / seconds, floor=floor, cpu_seconds=used))
 
 
 async def reading(place: Place, records: int, repetitions: int) -> list[Result]:
@@ -60,7 +60,7 @@ async def reading(place: Place, records: int, repetitions: int) -> list[Result]:
     with fast_api(world) as url, place.empty() as database_url:
         async with headwater(database_url) as server, account(server, url) as api:
             await api.seconds(await api.sync(), 1)
-            await asyncio.sleep(SETTLING_SECONDS)
+            await quiet(pid(server))
             for _ in range(repetitions):
                 for stream in ("records", "events"):
                     for ndjson in (True, False):
@@ -79,7 +79,7 @@ async def memory(place: Place, records: int) -> list[Result]:
             cpu = cpu_seconds(pid(server))
             seconds = await api.seconds(await api.sync(), 1)
             used = cpu_seconds(pid(server)) - cpu
-            await asyncio.sleep(SETTLING_SECONDS)
+            await quiet(pid(server))
             return _memory_results(
                 place,
                 server,
