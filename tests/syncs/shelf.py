@@ -26,6 +26,8 @@ class Shelf:
     objects: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     now_us: int = 1_000_000_000
     failures: list[HeadwaterError | None] = field(default_factory=list[HeadwaterError | None])
+    refusals: list[HeadwaterError | None] = field(default_factory=list[HeadwaterError | None])
+    """The same for single reads."""
     hidden: set[str] = field(default_factory=set[str])
     """Ids that are not shown yet."""
     pages: int = 0
@@ -94,6 +96,9 @@ class Shelf:
     async def read_one(self, http: Http, scope: Scope | None, id: str) -> Page:
         """Read one object; one that is not there is a tombstone."""
         self.pages += 1
+        refusal = self.refusals.pop(0) if self.refusals else None
+        if refusal is not None:
+            raise refusal
         one = self.alive().get(id)
         observed = Observed(id, b"", b"", deleted=True) if one is None else self._observed(one)
         return Page(observed=[observed], asked_us=self.now_us)

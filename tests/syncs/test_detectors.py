@@ -197,6 +197,23 @@ async def test_sweep_verifies_before_it_deletes(shelf: Shelf, engine: MemoryStre
     assert await records(engine) == shelf.alive()
 
 
+async def test_verifying_goes_on_where_it_failed(shelf: Shelf, engine: MemoryStreams, assign: Assign) -> None:
+    """Single reads that fail are made again; what was verified before one kept failing stays deleted."""
+    for number in range(49):
+        shelf.put(f"o{number:02}")
+    work = await live(shelf, assign, one=True)
+    shelf.now_us += 1
+    for number in range(30):
+        shelf.vanish(f"o{number:02}")
+    shelf.refusals = [None] * 10 + [Retry()] * 3 + [None] * 15 + [Retry()] * 20
+    with pytest.raises(Retry):
+        await sweep(work, no_suspects())
+    assert len(await records(engine)) == 29
+    shelf.refusals = []
+    await sweep(work, no_suspects())
+    assert await records(engine) == shelf.alive()
+
+
 async def test_sweep_without_single_reads_needs_two(
     shelf: Shelf, engine: MemoryStreams, assign: Assign
 ) -> None:

@@ -12,9 +12,7 @@ from headwater.syncs.retire import retire_once
 DAY_US = 86_400_000_000
 
 
-async def test_old_records_leave_quietly(
-    shelf: Shelf, engine: MemoryStreams, assign: Assign
-) -> None:
+async def test_old_records_leave_quietly(shelf: Shelf, engine: MemoryStreams, assign: Assign) -> None:
     """What was last updated before the oldest time that is kept is held no more; nothing was deleted."""
     work = await assign(shelf.collection())
     shelf.now_us = work.clock.now_us() - 10 * DAY_US

@@ -14,7 +14,7 @@ from headwater.kit.http import Http
 from headwater.kit.tasks import backoff
 from headwater.model.lease import Fence
 from headwater.model.record import Origin, Slot
-from headwater.providers.provider import Collection, Page, ReadAll, Scope
+from headwater.providers.provider import Collection, Page, ReadAll, ReadOne, Scope
 from headwater.streams.engine import Checkpoint, StreamEngine
 from headwater.syncs.decide import Shape
 from headwater.syncs.ingest import Ingested, ingest
@@ -118,11 +118,24 @@ class Assignment:
                     yield page
             except Retry as error:
                 tries += 1
-                if tries > TRIES:
-                    raise
-                await self.clock.sleep(max(backoff(tries), (error.after or timedelta()).total_seconds()))
+                await self._wait_or_give_up(error, tries)
             else:
                 return
+
+    async def read_one(self, read: ReadOne, http: Http, scope: Scope | None, id: str) -> Page:
+        """Read one object; a read that fails is made again, as `patiently` does it."""
+        tries = 0
+        while True:
+            try:
+                return await read(http, scope, id)
+            except Retry as error:
+                tries += 1
+                await self._wait_or_give_up(error, tries)
+
+    async def _wait_or_give_up(self, error: Retry, tries: int) -> None:
+        if tries > TRIES:
+            raise error
+        await self.clock.sleep(max(backoff(tries), (error.after or timedelta()).total_seconds()))
 
     def gone(self, error: Halt, scope: Scope | None) -> bool:
         """Say whether an error only means that the parent below which we read is not there any more.

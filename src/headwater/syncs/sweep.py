@@ -23,6 +23,7 @@ WHOLE = "whole"
 """Name of the checkpoint with the validators of the last whole list in which everything was as we hold it."""
 _KEYS = 5_000
 _DELETES = 500
+_VERIFIED = 20
 BRAKE_SHARE = 0.1
 BRAKE_COUNT = 50
 
@@ -53,7 +54,7 @@ async def sweep(
     """List a collection whole, ingest what changed, delete what is verified to be gone.
 
     `confirmed`: a person has said that what is missing is deleted.
-    Raises: Retry, Halt (the sweep is void: nothing was deleted), LeaseLost.
+    Raises: Retry, Halt (the sweep is void; what was verified before is deleted), LeaseLost.
     """
     http = work.open(urgency)
     listed = await _list(work, http)
@@ -63,21 +64,19 @@ async def sweep(
     held = (await work.engine.count([work.slot])).get(work.slot.number)
     records = held.records if held is not None else 0
     too_many = len(missing) >= BRAKE_COUNT and len(missing) > BRAKE_SHARE * records
-    gone: dict[str, int] = {}
-    braked = False
+    braked, settled, deleted = False, True, 0
     if confirmed:
-        gone = dict.fromkeys(missing, listed.started_us)
+        deleted = await _delete(work, dict.fromkeys(missing, listed.started_us))
     elif work.collection.read_one is not None and not (too_many and not listed.positions):
-        gone = await _verify(work, http, work.collection.read_one, missing, listed)
+        deleted = await _verify(work, http, work.collection.read_one, missing, listed)
     elif too_many:
-        braked = True
-    elif missing:
-        before = await suspects.known(sorted(missing))
-        gone = {id: listed.started_us for id, held in missing.items() if before.get(id) == held.position}
-    if not braked:
-        await suspects.replace({id: held.position for id, held in missing.items() if id not in gone})
-    deleted = await _delete(work, gone)
-    settled = len(gone) == len(missing) and not braked
+        braked, settled = True, False
+    else:
+        before = await suspects.known(sorted(missing)) if missing else {}
+        again = {id for id, held in missing.items() if before.get(id) == held.position}
+        await suspects.replace({id: held.position for id, held in missing.items() if id not in again})
+        deleted = await _delete(work, dict.fromkeys(again, listed.started_us))
+        settled = len(again) == len(missing)
     await work.ingest((), Origin.SWEEP, [(WHOLE, "", listed.validators if settled else None)])
     return Swept(
         started_us=listed.started_us,
@@ -152,7 +151,7 @@ async def _note(work: Assignment, http: Http, scope: Scope | None, page: Page, l
         return
     for one in page.observed:
         if one.id not in held or held[one.id].deleted:
-            found = await work.collection.read_one(http, scope, one.id)
+            found = await work.read_one(work.collection.read_one, http, scope, one.id)
             listed.changed += len((await work.ingest([found], Origin.SWEEP)).changes)
 
 
@@ -176,23 +175,25 @@ async def _missing(work: Assignment, listed: _Listed) -> dict[str, Held]:
 
 async def _verify(
     work: Assignment, http: Http, read_one: ReadOne, missing: dict[str, Held], listed: _Listed
-) -> dict[str, int]:
-    """Read each missing record by itself; return those that the API says are gone, with the time we asked.
+) -> int:
+    """Read each missing record by itself, and delete those that the API says are gone; return how many.
 
-    Those it shows are ingested.
-
+    Those it shows are ingested. Each is verified by its own answer, so what is found is committed on the way.
     Before a mass of refusals is believed, a record that the listing showed must be readable in the same way.
     """
-    gone: dict[str, int] = {}
     if len(missing) >= BRAKE_COUNT:
         await _try_known(work, http, read_one, missing, listed)
-    for id in missing:
-        page = await read_one(http, await _scope_of(work, id), id)
-        if page.observed and page.observed[0].deleted:
-            gone[id] = page.asked_us
-        else:
-            await work.ingest([page], Origin.SWEEP)
-    return gone
+    ids, deleted = list(missing), 0
+    for start in range(0, len(ids), _VERIFIED):
+        gone: dict[str, int] = {}
+        for id in ids[start : start + _VERIFIED]:
+            page = await work.read_one(read_one, http, await _scope_of(work, id), id)
+            if page.observed and page.observed[0].deleted:
+                gone[id] = page.asked_us
+            else:
+                await work.ingest([page], Origin.SWEEP)
+        deleted += await _delete(work, gone)
+    return deleted
 
 
 async def _try_known(
@@ -203,7 +204,7 @@ async def _try_known(
     while keys := await work.engine.keys(work.slot, after, _KEYS):
         for id, held in keys:
             if id not in missing and held.position in listed.positions:
-                page = await read_one(http, await _scope_of(work, id), id)
+                page = await work.read_one(read_one, http, await _scope_of(work, id), id)
                 if page.observed and page.observed[0].deleted:
                     raise Halt(
                         "The API lists objects that it says do not exist when they are read one by one.",
