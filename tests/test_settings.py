@@ -43,7 +43,7 @@ def test_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
         "EVENT_RETENTION": "36h",
         "LEASE_TIME": "PT30S",
         "METRICS_OPEN": "true",
-        "PUBLIC_URL": "https://sync.example/",
+        "URL": "https://sync.example/",
         "SECRET_KEYS": "one, two,",
         "PARTITIONS": "4",
     }.items():
@@ -54,7 +54,7 @@ def test_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert chosen.event_retention == timedelta(hours=36)
     assert chosen.lease_time == timedelta(seconds=30)
     assert chosen.metrics_open
-    assert chosen.public_url == "https://sync.example"
+    assert chosen.server_url == "https://sync.example"
     assert chosen.keys == ["one", "two"]
     assert chosen.partitions == 4
 
@@ -75,7 +75,7 @@ def test_what_is_given_counts_more(monkeypatch: pytest.MonkeyPatch) -> None:
         ("LEASE_TIME", "1h"),
         ("LOG_LEVEL", "secret-4711"),
         ("CREATED_EVENT_NAME", "secret-4711"),
-        ("PUBLIC_URL", "ftp://secret-4711"),
+        ("URL", "ftp://secret-4711"),
         ("METRICS_OPEN", "secret-4711"),
         ("PARTITIONS", "0"),
     ],

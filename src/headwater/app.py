@@ -254,6 +254,7 @@ async def _http(process: Process, listening: socket.socket, runner: Runner | Non
             ready=lambda: _ready(process),
             stopping=process.stopping,
             created_event_name=process.settings.created_event_name,
+            largest_body=process.settings.max_body_bytes,
             metrics_open=process.settings.metrics_open,
             version=_version(),
         )

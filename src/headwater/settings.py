@@ -74,10 +74,6 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=0, le=65535)
     """Port to listen on; 0 takes a free one."""
 
-    public_url: WebAddress | None = None
-    """The address under which others reach this installation, for links in answers. Default: host and
-    port."""
-
     secret_keys: Secret | None = None
     """Keys that seal stored secrets, separated by commas, the newest first. Default: the file secret.key in
     the home. Processes that share a database need the same keys; with a key lost, what it sealed is lost."""
@@ -95,10 +91,6 @@ class Settings(BaseSettings):
     """How long a silent process keeps its syncs, 2 seconds to 10 minutes. Default: 15 seconds, longer than a
     busy machine pauses. Shorter takes over faster, and takes work from processes that are only slow."""
 
-    allow_private_networks: bool = True
-    """Whether `rest` documents may name addresses of private networks. Turn it off where people whom you do
-    not trust may store documents, or they can reach what this machine reaches."""
-
     max_body_bytes: int = Field(default=10_000_000, ge=1_000)
     """Largest body of a request to our API, in bytes. Default: 10 MB, room for thousands of records."""
 
@@ -111,8 +103,8 @@ class Settings(BaseSettings):
     log_format: LogFormat = "console"
     """`console` for people, `json` for machines. Lines go to standard error."""
 
-    url: WebAddress = "http://127.0.0.1:8080"
-    """Where the command line finds the server."""
+    url: WebAddress | None = None
+    """Where the command line finds the server. Default: on this machine, at HEADWATER_PORT."""
 
     api_key: Secret | None = None
     """The key that the command line uses. Default: the file api.key in the home, made at the first start."""
@@ -137,6 +129,11 @@ class Settings(BaseSettings):
     def database(self) -> Secret:
         """The database's URL."""
         return self.database_url or Secret(f"sqlite:///{self.home.absolute()}/headwater.db")
+
+    @property
+    def server_url(self) -> str:
+        """Where the command line finds the server."""
+        return self.url or f"http://127.0.0.1:{self.port}"
 
     @property
     def keys(self) -> list[str]:

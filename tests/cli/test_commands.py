@@ -154,7 +154,10 @@ def test_a_sync_out_of_a_document_in_one_go(headwater: Headwater, world: World, 
 
 def test_a_sync_with_a_credential_that_is_there(headwater: Headwater, world: World) -> None:
     """By its name; no other is entered."""
-    assert headwater("sync", "create", "acme", "--credential", "Acme").code == Exit.OK
+    second = headwater("sync", "create", "acme", "--credential", "Acme")
+    assert second.code == Exit.REFUSED
+    assert "--another" in second.err
+    assert headwater("sync", "create", "acme", "--credential", "Acme", "--another").code == Exit.OK
     assert sent(world, "POST") == [{"provider": "acme", "credential_id": uuid(100)}]
     assert headwater("sync", "create", "acme", "--credential", "Acme", "--set", "a=b").code == Exit.USAGE
 
@@ -163,7 +166,7 @@ def test_waiting_until_a_sync_is_live(headwater: Headwater, world: World) -> Non
     """Each state that a collection comes to is a line."""
     looks = [sync(502, "Acme", state) for state in ("pending", "backfilling", "backfilling", "live")]
     world.answers[f"/v1/syncs/{uuid(502)}"] = [(200, look) for look in looks]
-    found = headwater("sync", "create", "acme", "--credential", "Acme", "--wait")
+    found = headwater("sync", "create", "acme", "--credential", "Acme", "--another", "--wait")
     assert found.code == Exit.OK
     assert [line.split("\t")[1] for line in found.out.splitlines()] == ["pending", "backfilling", "live"]
 

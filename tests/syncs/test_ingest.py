@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -87,10 +88,24 @@ async def test_an_id_that_no_database_keeps_is_rejected(engine: MemoryStreams, i
     shown.encode()
 
 
-async def test_objects_without_id_are_told_once(engine: MemoryStreams) -> None:
-    """Several of them in a page are one entry of the list: there is nothing to tell them apart by."""
-    await into(engine, page(rejected=[Reject("It has no id."), Reject("It has no id.")]))
-    assert engine.rejected == {(SLOT.number, "(no id)"): "It has no id."}
+async def test_objects_without_id_are_told(engine: MemoryStreams) -> None:
+    """Each of a page is an entry of the list, by its number among them; the next look tells of them again."""
+    for _ in range(2):
+        await into(engine, page(rejected=[Reject("It has no id."), Reject("It is no object.")]))
+    assert engine.rejected == {
+        (SLOT.number, "(no id) 1"): "It has no id.",
+        (SLOT.number, "(no id) 2"): "It is no object.",
+    }
+
+
+async def test_p1_two_objects_under_one_id_do_not_replace_each_other_for_ever(engine: MemoryStreams) -> None:
+    """Where nothing tells which is newer, the last of a page counts, and the next look changes nothing."""
+    both = page({"id": "a", "x": 1}, {"id": "a", "x": 2})
+    await into(engine, both)
+    for asked_us in range(2, 5):
+        await into(engine, replace(both, asked_us=asked_us))
+    assert await events(engine) == [("a", "created")]
+    assert await records(engine) == {"a": {"id": "a", "x": 2}}
 
 
 class Rival(MemoryStreams):

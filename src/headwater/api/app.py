@@ -21,8 +21,6 @@ from headwater.api.parts import Parts
 from headwater.api.strict import BodyLimit, refuse_unknown_parameters
 from headwater.api.timing import Timing
 
-_LARGEST_BODY = 1024 * 1024
-
 
 def create(parts: Parts) -> FastAPI:
     """Return the application that serves these parts."""
@@ -36,7 +34,7 @@ def create(parts: Parts) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         dependencies=[Depends(refuse_unknown_parameters)],
     )
-    app.add_middleware(BodyLimit, largest=_LARGEST_BODY)
+    app.add_middleware(BodyLimit, largest=parts.largest_body)
     app.add_middleware(Timing, answered=parts.answered)
     app.state.parts = parts
     app.state.query_parameters = {}

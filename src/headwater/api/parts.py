@@ -31,6 +31,8 @@ class Parts:
     answered: Callable[[str, str, int, float], None] = lambda _method, _route, _status, _seconds: None
     """Is told of each answer: method, route, status and seconds. For metrics."""
     created_event_name: str = "created"
+    largest_body: int = 10_000_000
+    """Bytes of a request's body at most."""
     metrics_open: bool = False
     """`/metrics` needs no key."""
     version: str = "0"

@@ -11,6 +11,7 @@ from headwater.api import problems
 from headwater.api.access import caller_of
 from headwater.api.parts import Here
 from headwater.api.shapes import Answer
+from headwater.errors import Forbidden
 from headwater.management.caller import Permission
 
 router = APIRouter(tags=["system"])
@@ -68,7 +69,14 @@ async def metrics(
 ) -> Response:
     """Give the metrics. Needs a key with the `read` scope, unless the setting opens them."""
     if not parts.metrics_open:
-        (await caller_of(parts, bearer)).require(Permission.READ)
+        caller = await caller_of(parts, bearer)
+        caller.require(Permission.READ)
+        if caller.external_id is not None:  # P12: the numbers are everybody's
+            raise Forbidden(
+                "This API key belongs to a tenant, and the metrics are those of all.",
+                code="key.tenant",
+                fix="Use a key that is not bound to an external_id.",
+            )
     return Response(parts.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

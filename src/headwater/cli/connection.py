@@ -13,7 +13,7 @@ def connect() -> Client:
 
 def client_for(settings: Settings) -> Client:
     """Return the client of the server that these settings name."""
-    return Client(url=settings.url, key=key_for(settings))
+    return Client(url=settings.server_url, key=key_for(settings))
 
 
 def key_for(settings: Settings) -> str | None:
@@ -21,7 +21,7 @@ def key_for(settings: Settings) -> str | None:
     if settings.api_key is not None:
         return settings.api_key.reveal().strip()
     # P8: the key of this machine's installation is not shown to another machine by mistake
-    if not is_local(settings.url) and "home" not in settings.model_fields_set:
+    if not is_local(settings.server_url) and "home" not in settings.model_fields_set:
         return None
     try:
         return settings.api_key_file.read_text().strip() or None

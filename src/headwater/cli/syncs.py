@@ -1,5 +1,6 @@
 """`headwater sync`: make syncs, look at them, tell them what to do. Watching one is `progress`."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -40,6 +41,9 @@ def create(
     ] = None,
     external_id: options.ExternalId = None,
     metadata: options.Metadata = None,
+    another: Annotated[
+        bool, typer.Option("--another", help="Even if the account has a sync of these collections.")
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait", help="Show the backfill, and end when all is live.")
     ] = False,
@@ -68,6 +72,8 @@ def create(
         "external_id": external_id,
         "metadata": inputs.named(metadata, "--metadata") if metadata else None,
     }
+    if not another:
+        _refuse_second(client, given)
     sync = client.call("POST", "/v1/syncs", {key: value for key, value in given.items() if value is not None})
     if wait:
         sync = progress.watch(client, sync["id"], until_live=True, quiet=json)
@@ -77,6 +83,19 @@ def create(
         show.say(
             f"Sync {sync['id']} ({sync['name']}) is made. See it with: headwater sync watch {sync['id']}"
         )
+
+
+def _refuse_second(client: Client, given: Mapping[str, Any]) -> None:
+    """Raise Failure when the account has such a sync: a second one would only spend its quota twice."""
+    for sync in client.items("/v1/syncs", {"provider": given["provider"]}):
+        wanted = given["collection_ids"] or sync["collection_ids"]
+        same = sync["credential_id"] == given["credential_id"] and sync["config"] == (given["config"] or {})
+        if same and set(wanted) & set(sync["collection_ids"]):
+            raise Failure(
+                f"This account has a sync of these collections: {sync['id']} ({sync['name']}).",
+                fix=f"See it with: headwater sync show {sync['id']}. Make a second one with --another.",
+                exit_code=Exit.REFUSED,
+            )
 
 
 @commands.command("list")

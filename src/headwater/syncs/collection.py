@@ -10,6 +10,8 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import structlog
+
 from headwater.errors import Conflict, Halt, Retry
 from headwater.kit.budget import Urgency
 from headwater.kit.clock import from_us, iso
@@ -24,6 +26,7 @@ from headwater.syncs.poll import poll
 from headwater.syncs.schedule import Pace, next_wait
 from headwater.syncs.sweep import Suspects, Swept, sweep
 
+_LOG = structlog.get_logger(__name__)
 _HALTED = timedelta(minutes=10)
 """After so long a halted collection is tried once more: what a person repaired is found without a restart."""
 _OWN_TROUBLE = timedelta(seconds=30)
@@ -173,12 +176,19 @@ class CollectionRun:
 
     async def _sweeps(self) -> None:
         """Sweep from time to time on what is left of the budget."""
+        listed = self.plan.backfill_id is not None  # then everything is about to be listed anyway
         await self.backfilled.wait()
         while True:
+            if listed:
+                await self._until_next_sweep()
+            listed = True
             await self._attempted("sweep", lambda: self._sweep(Urgency.SWEEP))
-            deadline = self.work.clock.monotonic() + self.work.collection.sweep_every.total_seconds()
-            while self.plan.sweep_id is None and (left := deadline - self.work.clock.monotonic()) > 0:
-                await self._pause(timedelta(seconds=left), self.looks)
+
+    async def _until_next_sweep(self) -> None:
+        """Wait until a sweep is due or asked for."""
+        deadline = self.work.clock.monotonic() + self.work.collection.sweep_every.total_seconds()
+        while self.plan.sweep_id is None and (left := deadline - self.work.clock.monotonic()) > 0:
+            await self._pause(timedelta(seconds=left), self.looks)
 
     async def _sweep(self, urgency: Urgency) -> Swept:
         plan = self.plan
@@ -247,6 +257,12 @@ class CollectionRun:
                 wait = timedelta(seconds=backoff(TRIES + tries))
                 await self.work.clock.sleep(max(wait, after or timedelta()).total_seconds())
             except Halt as error:
+                _LOG.warning(
+                    "halted",
+                    collection=self.work.slot.collection_id,
+                    code=error.error_code,
+                    reason=error.message,
+                )
                 own = error.error_code.startswith("database.")
                 again = _OWN_TROUBLE if own else _HALTED
                 when = iso(from_us(self.work.clock.now_us() + int(again.total_seconds() * 1e6)))

@@ -114,7 +114,7 @@ def _suspicious(known: dict[str, Before], pages: Sequence[Page]) -> Iterable[tup
     before it.
     """
     everything = list(
-        chain.from_iterable(zip(page.observed, repeat(page.asked_us), strict=False) for page in pages)
+        chain.from_iterable(zip(_last_said(page), repeat(page.asked_us), strict=False) for page in pages)
     )
     if not known:
         return everything
@@ -127,6 +127,15 @@ def _suspicious(known: dict[str, Before], pages: Sequence[Page]) -> Iterable[tup
         or before.held.fingerprint != observed.fingerprint
     }
     return [sighting for sighting in everything if sighting[0].id in doubtful] if doubtful else []
+
+
+def _last_said(page: Page) -> Iterable[Observed]:
+    """Return a page's observations, of several that show one version of one object only the last.
+
+    Nothing tells which of them is newer; two objects under one id would replace each other at every look.
+    """
+    last = {(one.id, one.version): one for one in page.observed}
+    return page.observed if len(last) == len(page.observed) else last.values()
 
 
 def _keepable(pages: Sequence[Page]) -> tuple[Sequence[Page], list[tuple[str, str]]]:
@@ -149,7 +158,9 @@ def _can_keep(text: str) -> bool:
 
 def _rejected(slot: Slot, pages: Sequence[Page], unreadable: Iterable[tuple[str, str]]) -> list[Rejected]:
     """Return the objects that could not be read, each id once, in a spelling that can be stored."""
-    reasons = {reject.context.get("id", _NO_ID): reject.message for page in pages for reject in page.rejected}
+    reasons: dict[str, str] = {}
+    for number, reject in enumerate((one for page in pages for one in page.rejected), 1):
+        reasons[reject.context.get("id") or f"{_NO_ID} {number}"] = reject.message
     reasons.update(unreadable)
     return [Rejected(slot.number, _shown(id), reason) for id, reason in reasons.items()]
 

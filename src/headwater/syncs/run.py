@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from headwater.errors import Invalid, LeaseLost
+from headwater.errors import HeadwaterError, Invalid, LeaseLost
 from headwater.kit.budget import Urgency
 from headwater.kit.clock import Clock
 from headwater.kit.http import Http
@@ -107,6 +107,9 @@ class SyncRun:
         """Report a bug of ours: it is logged with its traceback, and told in the sync's health."""
         if (lost := _find_lost(error)) is not None:
             raise lost from None
+        if _ours(error):  # the database is away, say: it is tried again, and nobody could be told
+            _LOG.warning("sync waits", sync_id=self.plan.sync_id, reason=_reason(error))
+            return
         _LOG.error("sync crashed", sync_id=self.plan.sync_id, crashes=crashes, exc_info=error)
         self._crash = Note(
             code="internal",
@@ -115,7 +118,8 @@ class SyncRun:
                 f" ({crashes}). Nothing is lost. The log has the traceback; please report it."
             ),
         )
-        await self._tell()
+        with suppress(HeadwaterError):
+            await self._tell()
 
     async def _run(self) -> None:
         provider = self._provider = self.parts.catalogue.get(self.plan.provider)
@@ -201,7 +205,7 @@ class SyncRun:
         unreadable = await self.parts.ledger.rejected([run.work.slot.number for run in self.collections])
         if unreadable:
             text = (
-                f"{unreadable} objects could not be read as their collections say; nothing else is held up."
+                f"At least {unreadable} objects could not be read as their collections say; the rest goes on."
                 f" See GET /v1/syncs/{self.plan.sync_id}/rejected."
             )
             notes.append((HealthStatus.WARN, Note(code="objects.rejected", text=text)))
@@ -216,9 +220,20 @@ class SyncRun:
             await self.parts.ledger.backfilled(self.fence, self.plan.sync_id)
 
 
+def _leaves(error: BaseException) -> list[BaseException]:
+    """Return the errors that the tasks of a run raised."""
+    inside: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    return [leaf for one in inside for leaf in _leaves(one)] if inside else [error]
+
+
+def _ours(error: BaseException) -> bool:
+    return all(isinstance(leaf, HeadwaterError) for leaf in _leaves(error))
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(sorted({str(leaf) for leaf in _leaves(error)}))
+
+
 def _find_lost(error: BaseException) -> LeaseLost | None:
     """Find a lost lease in what the tasks of a run raised."""
-    if isinstance(error, LeaseLost):
-        return error
-    inside: tuple[BaseException, ...] = getattr(error, "exceptions", ())
-    return next((lost for one in inside if (lost := _find_lost(one)) is not None), None)
+    return next((leaf for leaf in _leaves(error) if isinstance(leaf, LeaseLost)), None)

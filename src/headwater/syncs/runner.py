@@ -72,11 +72,15 @@ class Runner:
 
     async def _keep(self, step: Callable[[], Awaitable[None]], every: float) -> None:
         """Take a step again and again. Trouble with the database is waited out: the next step tries again."""
+        told = ""
         while True:
             try:
                 await step()
+                told = ""
             except HeadwaterError as error:
-                _LOG.warning("runner waits", code=error.error_code, reason=error.message)
+                if error.error_code != told:  # once for each trouble, not at every step
+                    _LOG.warning("runner waits", code=error.error_code, reason=error.message)
+                told = error.error_code
             try:
                 async with asyncio.timeout(every):
                     await self._look.wait()
