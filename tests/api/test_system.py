@@ -19,11 +19,13 @@ async def test_live_and_ready_need_no_key(server: Server) -> None:
     await server.get("/health/live", headers=nobody)
 
 
-async def test_metrics_need_a_reading_key_unless_opened(server: Server) -> None:
+async def test_p12_metrics_need_a_reading_key_of_nobodys_unless_opened(server: Server) -> None:
     """A setting opens them to whoever scrapes."""
     nobody = {"Authorization": ""}
     await server.refused("GET", "/metrics", 401, "key.missing", headers=nobody)
     await server.refused("GET", "/metrics", 403, "key.scope", headers=await server.key("write"))
+    tenant = await server.key("admin", external_id="a")  # P12: the numbers are those of all
+    await server.refused("GET", "/metrics", 403, "key.tenant", headers=tenant)
     answer = await server.client.get("/metrics")
     assert (answer.text, answer.headers["content-type"]) == (
         "up 1\n",
