@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 from tests.journeys.entries import Page, Seen, read_page
@@ -63,7 +63,10 @@ class Client:
             made.append(sync["id"])
         return made
 
-    async def close(self) -> None:
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
     def _request(self, method: str, path: str, **more: Any) -> Any:
@@ -102,8 +105,10 @@ class Follower:
         await self.stop()
         return self.seen
 
-    def cancel(self) -> None:
-        """End at once; for the end of a test."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._task.cancel()
 
     async def stop(self) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import msgspec
@@ -108,8 +108,10 @@ class Server:
         assert self.process is not None
         self.process.send_signal(signal.SIGCONT)
 
-    def end(self) -> None:
-        """End it whatever its state is; for the end of a test."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         if self.process is not None:
             self.kill()
 
@@ -160,7 +162,10 @@ class FakeApi:
             self._client.get("/_control/requests", params={"window_ms": window_ms}).raise_for_status().json()
         )
 
-    def end(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._client.close()
         self._process.terminate()
         try:

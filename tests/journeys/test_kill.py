@@ -7,6 +7,7 @@ changes late and puts many on one instant. Five times in the short form, fifty i
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 
@@ -27,6 +28,18 @@ STYLES = {
 SETTINGS = {"lease_time": "2s"}
 LIMIT, BUDGET = 60, 40
 """What the API allows a second, and what we take."""
+NASTY = {
+    "limit": LIMIT,
+    "errors": 0.03,
+    "half": 0.02,
+    "cut": 0.02,
+    "broken": 0.01,
+    "short": 0.1,
+    "repeat": 0.01,
+    "late": 0.2,
+    "late_ms": 700,
+    "resolution_ms": 1000,
+}
 
 
 @pytest.mark.timeout(3600)
@@ -42,27 +55,18 @@ async def test_p9_kill_at_any_moment(
     kills = 50 if long else 5
     dice = Random(seed)
     began = time.monotonic()
-    fake = FakeApi(
-        seed=seed,
-        collections=[*STYLES],
-        objects=4000 if long else 1500,
-        limit=LIMIT,
-        errors=0.03,
-        half=0.02,
-        cut=0.02,
-        broken=0.01,
-        short=0.1,
-        repeat=0.01,
-        late=0.2,
-        late_ms=700,
-        resolution_ms=1000,
-    )
-    server = Server(home=tmp_path, database_url=database_url, settings=SETTINGS)
-    server.start()
-    server.wait_until_ready()
-    client = Client(server)
-    followers = Follower(client, "records"), Follower(client, "events")
-    try:
+    async with AsyncExitStack() as stack:
+        fake = stack.enter_context(
+            FakeApi(seed=seed, collections=[*STYLES], objects=4000 if long else 1500, **NASTY)
+        )
+        server = stack.enter_context(Server(home=tmp_path, database_url=database_url, settings=SETTINGS))
+        server.start()
+        await asyncio.to_thread(server.wait_until_ready)
+        client = await stack.enter_async_context(Client(server))
+        followers = (
+            stack.enter_context(Follower(client, "records")),
+            stack.enter_context(Follower(client, "events")),
+        )
         described = document(fake.url, STYLES, requests_per_second=BUDGET)
         await client.sync(described, [[*STYLES]], KEY)
         fake.control("run", changes_per_second=25, seed=seed)
@@ -90,9 +94,3 @@ async def test_p9_kill_at_any_moment(
             answers=fake.requests()["answers"],
             seconds=round(time.monotonic() - began),
         )
-    finally:
-        for follower in followers:
-            follower.cancel()
-        await client.close()
-        server.end()
-        fake.end()

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -64,12 +65,12 @@ async def test_kinto_by_its_document_alone(
     began, writer = time.monotonic(), Writer(kinto, seed)
     for _ in range(30):
         writer.create()
-    server = Server(home=tmp_path, database_url=database_url)
-    server.start()
-    await asyncio.to_thread(server.wait_until_ready)
-    client = Client(server)
-    follower = Follower(client, "events")
-    try:
+    async with AsyncExitStack() as stack:
+        server = stack.enter_context(Server(home=tmp_path, database_url=database_url))
+        server.start()
+        await asyncio.to_thread(server.wait_until_ready)
+        client = await stack.enter_async_context(Client(server))
+        follower = stack.enter_context(Follower(client, "events"))
         await make_sync(client, kinto)
         await equal(client, writer)
         for _ in range(300 if long else 40):
@@ -90,10 +91,6 @@ async def test_kinto_by_its_document_alone(
         report(
             engine=engine, seed=seed, records=len(records), seconds=round(time.monotonic() - began), **kinds
         )
-    finally:
-        follower.cancel()
-        await client.close()
-        server.end()
 
 
 async def make_sync(client: Client, kinto: Kinto) -> None:

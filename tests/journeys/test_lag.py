@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -36,13 +37,15 @@ async def test_news_is_young(
     report: Callable[..., None],
 ) -> None:
     """P10 too: the API never got more requests in a window than the budget allows."""
-    fake = FakeApi(seed=seed, collections=[*STYLES], objects=200, limit=ALLOWED, late=0.1, errors=0.005)
-    server = Server(home=tmp_path, database_url=database_url)
-    server.start()
-    await asyncio.to_thread(server.wait_until_ready)
-    client = Client(server)
-    follower = Follower(client, "events")
-    try:
+    async with AsyncExitStack() as stack:
+        fake = stack.enter_context(
+            FakeApi(seed=seed, collections=[*STYLES], objects=200, limit=ALLOWED, late=0.1, errors=0.005)
+        )
+        server = stack.enter_context(Server(home=tmp_path, database_url=database_url))
+        server.start()
+        await asyncio.to_thread(server.wait_until_ready)
+        client = await stack.enter_async_context(Client(server))
+        follower = stack.enter_context(Follower(client, "events"))
         await client.sync(document(fake.url, STYLES), [[*STYLES]], KEY)
         await settled(client, fake.truth(), 60)
         since_ms = time.time_ns() // 1_000_000
@@ -70,8 +73,3 @@ async def test_news_is_young(
             requests=requests["count"],
             most_requests_in_a_second=requests["highest"],
         )
-    finally:
-        follower.cancel()
-        await client.close()
-        server.end()
-        fake.end()

@@ -6,6 +6,7 @@ In both orders, under changes. Whoever is left takes over; whoever wakes up late
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 
@@ -80,17 +81,24 @@ async def test_the_other_one_takes_over(
     began, dice = time.monotonic(), Random(seed)
     rounds = 8 if long else 1
     desk = Desk(postgres_database)
-    fake = FakeApi(seed=seed, collections=COLLECTIONS, objects=100, errors=0.01, half=0.01, late=0.1)
     settings = {"lease_time": f"{LEASE}s"}
-    api, one, other = (
-        Server(home=tmp_path, database_url=postgres_database, role=role, settings=settings, name=name)
-        for role, name in (("api", "api"), ("worker", "one"), ("worker", "other"))
-    )
-    api.start()
-    await asyncio.to_thread(api.wait_until_ready)
-    client = Client(api)
-    followers = Follower(client, "records"), Follower(client, "events")
-    try:
+    async with AsyncExitStack() as stack:
+        fake = stack.enter_context(
+            FakeApi(seed=seed, collections=COLLECTIONS, objects=100, errors=0.01, half=0.01, late=0.1)
+        )
+        api, one, other = (
+            stack.enter_context(
+                Server(home=tmp_path, database_url=postgres_database, role=role, settings=settings, name=name)
+            )
+            for role, name in (("api", "api"), ("worker", "one"), ("worker", "other"))
+        )
+        api.start()
+        await asyncio.to_thread(api.wait_until_ready)
+        client = await stack.enter_async_context(Client(api))
+        followers = (
+            stack.enter_context(Follower(client, "records")),
+            stack.enter_context(Follower(client, "events")),
+        )
         one.start()
         other.start()
         described = document(fake.url, dict.fromkeys(COLLECTIONS, STYLE), requests_per_second=200)
@@ -136,10 +144,3 @@ async def test_the_other_one_takes_over(
             changes=sum(truth.made.values()),
             seconds=round(time.monotonic() - began),
         )
-    finally:
-        for follower in followers:
-            follower.cancel()
-        await client.close()
-        for server in (one, other, api):
-            server.end()
-        fake.end()
