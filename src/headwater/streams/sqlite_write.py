@@ -7,6 +7,8 @@ twice as fast as a step for each row.
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from headwater.errors import Conflict, LeaseLost
@@ -38,7 +40,7 @@ class Insert:
         before = connection.total_changes
         whole = len(rows) - len(rows) % _CHUNK
         for start in range(0, whole, _CHUNK):
-            connection.execute(self._many, [v for row in rows[start : start + _CHUNK] for v in row])
+            connection.execute(self._many, list(chain.from_iterable(rows[start : start + _CHUNK])))
         if whole < len(rows):
             connection.executemany(self._one, rows[whole:])
         return connection.total_changes - before
@@ -123,8 +125,8 @@ def _write_changes(connection: sqlite3.Connection, changes: Sequence[Change], no
                 position,
                 change.slot,
                 change.upstream_id,
-                change.event.value,
-                change.origin.value,
+                int(change.event),  # half the time of `.value`, in a loop that holds the interpreter
+                int(change.origin),
                 inserted_us,
                 change.created_us,
                 updated_us,
@@ -144,7 +146,8 @@ def _write_changes(connection: sqlite3.Connection, changes: Sequence[Change], no
         else:
             moved.append((*held, change.slot, change.upstream_id, expects))
             retired.append(expects)
-    fresh.sort(key=lambda row: row[:2])  # neighbours in the tree are written together
+    fresh.sort(key=itemgetter(1))  # neighbours in the tree are written together: by slot, then by id
+    fresh.sort(key=itemgetter(0))
     if fresh and _INSERT_STATE(connection, fresh) != len(fresh):
         raise Conflict
     if moved:
