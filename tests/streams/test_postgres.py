@@ -8,6 +8,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 from psycopg import AsyncConnection
+from sqlalchemy import text
 from tests.streams.rigs import PostgresRig, postgres_rig
 
 from headwater.errors import Conflict, HeadwaterError, Reject, Retry
@@ -123,12 +124,25 @@ async def test_p9_a_lease_cannot_change_hands_before_a_commit_under_it_has_ended
         async with asyncio.timeout(HANG):
             committing = asyncio.create_task(rig.engine.commit(one))
             await hold.holding.wait()
+            await _lease_is_locked(rig, "sync:1")
             taking_over = asyncio.create_task(rig.lease("sync:1", 2))
             done, _ = await asyncio.wait([taking_over], timeout=0.2)
             assert not done
             hold.release.set()
             await taking_over
             assert (await committing).first == 1
+
+
+async def _lease_is_locked(rig: PostgresRig, name: str) -> None:
+    """Wait until the server has done what was sent: somebody holds the lease's row."""
+    statement = text("SELECT epoch FROM leases WHERE name = :name FOR UPDATE NOWAIT")
+    while True:
+        try:
+            async with rig.database.write() as connection:
+                await connection.execute(statement, {"name": name})
+        except Retry:
+            return
+        await asyncio.sleep(0.01)
 
 
 # --- locks and time-outs ------------------------------------------------------------------------------------
