@@ -1,12 +1,14 @@
 """`python -m benchmarks [--quick] [--engine sqlite|postgres] [workload…]`: measure, print, write the file.
 
 Workloads: `engine` (below HTTP), `sync` (from end to end), `read` (streams over HTTP), `memory`, `growth`,
-`idle`. Without a name all are run. What was measured replaces its lines in the file; a quick run writes none.
+`idle`. Without a name all are run. What was measured replaces its lines in the file; a quick run writes none
+unless it is told where.
 """
 
 import argparse
 import time
 from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
 
 import uvloop
 
@@ -18,24 +20,25 @@ from benchmarks.results import Result
 WORKLOADS = ("engine", "sync", "read", "memory", "growth", "idle")
 
 
-async def quick(place: Place, wanted: Sequence[str]) -> AsyncGenerator[list[Result]]:
+async def quick(place: Place, wanted: Sequence[str], records: int = 20_000) -> AsyncGenerator[list[Result]]:
     """Run each once, small: to see that the rig works, not how fast anything is."""
-    records = 20_000
     if "engine" in wanted:
         yield await at_engine.backfill_and_looks(place, records, 1)
     if "sync" in wanted:
         yield await through_http.syncing(place, World(objects=records, page_size=1000, ids="random"), 1)
     if "read" in wanted:
         yield await through_http.reading(place, records, 1)
+    if "memory" in wanted:
+        yield await through_http.memory(place, records)
     if "growth" in wanted:
         yield await at_engine.growth(place, "random", 5 * records)
     if "idle" in wanted:
         yield await idle.idle(place, 10, settling_seconds=1, window_seconds=3)
 
 
-async def full(place: Place, wanted: Sequence[str]) -> AsyncGenerator[list[Result]]:
+async def full(place: Place, wanted: Sequence[str], records: int = 100_000) -> AsyncGenerator[list[Result]]:
     """Run each as often and as long as its figure needs."""
-    records, many = 100_000, 1_000_000
+    many = 10 * records
     if "engine" in wanted:
         yield await at_engine.backfill_and_looks(place, records, 3)
     if "sync" in wanted:
@@ -61,19 +64,25 @@ async def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small and once, in under a minute")
+    parser.add_argument("--records", type=int, help="other than 100,000 (20,000 where it is quick)")
+    parser.add_argument("--output", type=Path, help="the file to keep results in")
     parser.add_argument("--engine", choices=("sqlite", "postgres"), help="only this one")
     parser.add_argument("workload", nargs="*", help=", ".join(WORKLOADS))
     given = parser.parse_args()
     if unknown := set(given.workload) - set(WORKLOADS):
         parser.error(f"no such workload: {', '.join(sorted(unknown))}")
+    wanted = given.workload or WORKLOADS
+    chosen = {} if given.records is None else {"records": given.records}
+    output = given.output or (None if given.quick else results.LATEST)
     started = time.monotonic()
     print(results.HEAD, flush=True)
     for engine in [given.engine] if given.engine else ("sqlite", "postgres"):
         with place(engine) as somewhere:
-            async for some in (quick if given.quick else full)(somewhere, given.workload or WORKLOADS):
+            run = (quick if given.quick else full)(somewhere, wanted, **chosen)
+            async for some in run:
                 print(*map(results.line, some), sep="\n", flush=True)
-                if not given.quick:
-                    results.keep(some)
+                if output is not None:
+                    results.keep(some, output)
     print(f"{time.monotonic() - started:.0f} seconds")
 
 

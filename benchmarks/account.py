@@ -75,10 +75,7 @@ class Account:
 @asynccontextmanager
 async def account(server: Server, url: str) -> AsyncGenerator[Account]:
     """Give an account: the document and the credential are stored."""
-    client = Client(server)
-    try:
+    async with Client(server) as client:
         await client.call("PUT", "/v1/providers/fast", document(url))
         credential = await client.call("POST", "/v1/credentials", {"provider": "fast", "properties": {}})
         yield Account(client, credential["id"])
-    finally:
-        await client.close()

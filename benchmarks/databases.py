@@ -1,16 +1,13 @@
 """Empty databases to measure on, of both engines, with today's tables in them."""
 
-import secrets
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from inspect import unwrap
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
-import psycopg
-from tests.plugins.postgres import postgres_url
+from tests.plugins.postgres import MISSING, fresh_database, running_server, server_binaries
 
 from headwater.kit.clock import SystemClock
 from headwater.model.record import Slot
@@ -39,13 +36,8 @@ class Place:
             with TemporaryDirectory(prefix="headwater-bench-") as folder:
                 yield f"sqlite:///{Path(folder) / 'bench.db'}"
             return
-        name = f"bench_{secrets.token_hex(6)}"
-        with psycopg.connect(self.server, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
-            try:
-                yield f"{self.server.rpartition('/')[0]}/{name}"
-            finally:
-                connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        with fresh_database(self.server) as url:
+            yield url
 
     @asynccontextmanager
     async def database(self) -> AsyncGenerator[Database]:
@@ -84,5 +76,8 @@ def place(engine: EngineName) -> Generator[Place]:
     if engine == "sqlite":
         yield Place(engine)
         return
-    with contextmanager(unwrap(postgres_url))() as server:  # what the fixture is within
+    binaries = server_binaries()
+    if binaries is None:
+        raise SystemExit(MISSING)
+    with running_server(binaries) as server:
         yield Place(engine, server)

@@ -1,7 +1,7 @@
 """The floor of everything that reads an API: fetch the same pages, decode them, throw them away.
 
 A program of its own, so that it has a process to itself as the server has: `python -m benchmarks.fetch_floor
-URL decoded|cut` prints records a second. `decoded` makes Python objects of each page, which is the least that
+URL decoded|cut` prints a `results.Run`. `decoded` makes Python objects of each page, which is the least that
 any reader of an API does; `cut` only cuts pages into raw objects and decodes id and time of each.
 """
 
@@ -14,6 +14,8 @@ from typing import Any
 import aiohttp
 import msgspec
 import uvloop
+
+from benchmarks.results import Run
 
 Read = Callable[[bytes], tuple[int, str | None]]
 """Returns the number of objects of a page, and the cursor of the next."""
@@ -49,22 +51,24 @@ def cut() -> Read:
     return read
 
 
-async def rate(url: str, read: Read) -> float:
-    """Return records a second over the whole list."""
+async def measure(url: str, read: Read) -> Run:
+    """Read the whole list once."""
     count, cursor = 0, ""
     async with aiohttp.ClientSession() as session:
-        started = time.perf_counter()
+        cpu, started = time.process_time(), time.perf_counter()
         while cursor is not None:
             async with session.get(f"{url}/things", params={"cursor": cursor}) as answer:
                 body = await answer.read()
             found, cursor = read(body)
             count += found
-        return count / (time.perf_counter() - started)
+        seconds, used = time.perf_counter() - started, time.process_time() - cpu
+    return Run(records=count, rate=count / seconds, cpu_seconds=used)
 
 
 async def _main() -> None:
     url, kind = sys.argv[1:]
-    print(await rate(url, decoded if kind == "decoded" else cut()))
+    run = await measure(url, decoded if kind == "decoded" else cut())
+    print(msgspec.json.encode(run).decode())
 
 
 if __name__ == "__main__":

@@ -12,9 +12,11 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
 from tests.journeys.processes import Server
 
 from benchmarks.objects import World
+from benchmarks.results import Run
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _GLANCE_SECONDS = 0.5
@@ -35,27 +37,26 @@ def fast_api(world: World) -> Generator[str]:
             process.terminate()
 
 
-async def fetch_floor(url: str, kind: str = "decoded") -> float:
-    """Return records a second of the fetch floor."""
+async def fetch_floor(url: str, kind: str = "decoded") -> Run:
+    """Measure the fetch floor once."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "benchmarks.fetch_floor", url, kind), stdout=subprocess.PIPE
     )
     output, _ = await process.communicate()
-    return float(output)
+    return msgspec.json.decode(output, type=Run)
 
 
 @asynccontextmanager
 async def headwater(database_url: str | None) -> AsyncGenerator[Server]:
     """Give a server that is ready, on a home of its own; None: SQLite in that home."""
-    with TemporaryDirectory(prefix="headwater-bench-") as home:
-        server = Server(home=Path(home), database_url=database_url)
+    with (
+        TemporaryDirectory(prefix="headwater-bench-") as home,
+        Server(home=Path(home), database_url=database_url) as server,
+    ):
         server.start()
-        try:
-            await asyncio.to_thread(server.wait_until_ready)
-            yield server
-            await asyncio.to_thread(server.stop)
-        finally:
-            server.end()
+        await asyncio.to_thread(server.wait_until_ready)
+        yield server
+        await asyncio.to_thread(server.stop)
 
 
 def pid(server: Server) -> int:

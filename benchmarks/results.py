@@ -64,10 +64,10 @@ def line(result: Result) -> str:
     )
 
 
-def keep(results: Sequence[Result]) -> None:
+def keep(results: Sequence[Result], file: Path) -> None:
     """Write results into the file, each in the place of its predecessor: one a line, so that runs can be
     compared by `diff`."""
-    known = msgspec.json.decode(LATEST.read_bytes(), type=list[Result]) if LATEST.exists() else []
+    known = msgspec.json.decode(file.read_bytes(), type=list[Result]) if file.exists() else []
     kept = {(one.engine, one.workload): one for one in [*known, *results]}
     lines = ",\n".join(msgspec.json.encode(one).decode() for one in kept.values())
-    LATEST.write_text(f"[\n{lines}\n]\n")
+    file.write_text(f"[\n{lines}\n]\n")

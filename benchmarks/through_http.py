@@ -36,12 +36,12 @@ async def _once(world: World, url: str, server: Server, api: Account, runs: Runs
         runs.setdefault(workload, []).append(run)
 
     await _turn(url, changed=False)
-    add("floor: fetch, cut", Run(records=count, rate=await fetch_floor(url, "cut")))
+    add("floor: fetch, cut", await fetch_floor(url, "cut"))
     sync_id = ""
     for number, workload in enumerate(("backfill", "unchanged", "1 % changed"), 1):
         await quiet(pid(server))
         floor = await fetch_floor(url)
-        add("floor: fetch, decoded", Run(records=count, rate=floor))
+        add("floor: fetch, decoded", floor)
         await _turn(url, changed=workload == "1 % changed")
         cpu = cpu_seconds(pid(server))
         if sync_id:
@@ -50,7 +50,8 @@ async def _once(world: World, url: str, server: Server, api: Account, runs: Runs
             sync_id = await api.sync()
         seconds = await api.seconds(sync_id, number)
         used = cpu_seconds(pid(server)) - cpu
-        add(f"{workload}, HTTP", Run(records=count, rate=count / seconds, floor=floor, cpu_seconds=used))
+        run = Run(records=count, rate=count / seconds, floor=floor.rate, cpu_seconds=used)
+        add(f"{workload}, HTTP", run)
 
 
 async def reading(place: Place, records: int, repetitions: int) -> list[Result]:
@@ -84,7 +85,7 @@ async def memory(place: Place, records: int) -> list[Result]:
                 place,
                 server,
                 records,
-                Run(records=records, rate=records / seconds, floor=floor, cpu_seconds=used),
+                Run(records=records, rate=records / seconds, floor=floor.rate, cpu_seconds=used),
             )
 
 
