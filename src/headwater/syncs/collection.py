@@ -246,6 +246,8 @@ class CollectionRun:
                     if not self.work.versioned:
                         await alone.enter_async_context(self.work.one_at_a_time)
                     done = await attempt()
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise asyncio.CancelledError  # something below has swallowed it: we are to stop
             except (Retry, Conflict) as error:
                 tries += 1
                 after = error.after if isinstance(error, Retry) else None
