@@ -242,7 +242,9 @@ async def test_the_password_is_not_shown(postgres_database: str) -> None:
 async def test_a_lost_connection_is_retry_and_then_works_again(postgres_database: str) -> None:
     """The server ends our connections: the next call opens another."""
     database = await Database.open(postgres_database, clock=CLOCK)
-    killing = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'headwater'"
+    killing = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'headwater %'"
+    )
 
     async def lose_it() -> None:
         async with database.read() as connection:

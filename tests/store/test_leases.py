@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text, update
 
-from headwater.errors import LeaseLost
+from headwater.errors import LeaseLost, Retry
 from headwater.kit.clock import SystemClock
 from headwater.model.lease import Fence
 from headwater.store import schema
@@ -167,3 +167,31 @@ async def test_a_locked_lease_is_left_alone(postgres_database: str) -> None:
             assert names(await second.claim(["sync:a", "sync:b"], 2)) == {"sync:b"}
     assert names(await second.claim(["sync:a", "sync:b"], 2)) == {"sync:a"}
     await database.close()
+
+
+@pytest.mark.server
+async def test_locks_of_an_expired_worker_are_ended(postgres_database: str) -> None:
+    """A process that was stopped inside a transaction holds nothing up: who claims ends its connections."""
+    stopped = await Database.open(postgres_database, clock=SystemClock())
+    living = await Database.open(postgres_database, clock=SystemClock())
+    late, other = await worker(stopped), await worker(living)
+    await late.claim(["sync:a"], 1)
+    await expire(living, late.worker_id)
+
+    async def hold() -> None:
+        async with stopped.write() as connection:
+            await connection.execute(text("SELECT * FROM leases FOR UPDATE"))
+            assert await other.claim(["sync:a"], 1) == [Fence(lease="sync:a", epoch=2)]
+            await connection.execute(text("SELECT 1"))
+
+    with pytest.raises(Retry):
+        await hold()
+    async with living.read() as connection:
+        rows = (await connection.scalars(schema.workers.select())).all()
+    assert rows == [other.worker_id], "whose connections were ended is forgotten, so that it is done once"
+    await late.register()
+    assert await late.claim(["sync:b"], 1) == [Fence(lease="sync:b", epoch=1)], (
+        "it comes back as somebody else"
+    )
+    await stopped.close()
+    await living.close()

@@ -302,7 +302,7 @@ async def _touched(rig: PostgresRig) -> dict[str, int]:
         " WHERE relname IN ('log', 'state')"
     )
     async with await AsyncConnection.connect(rig.database.url, autocommit=True) as connection:
-        count = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'headwater streams%%'"
+        count = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'headwater %% streams'"
         while True:  # a connection counts what it did when it ends
             row = await (await connection.execute(count)).fetchone()
             if row == (0,):

@@ -244,7 +244,9 @@ async def test_a_lost_lease_stops_the_run(house: House) -> None:
                 update(schema.leases).values(epoch=schema.leases.c.epoch + 1, worker_id="other")
             )
             await connection.execute(
-                schema.workers.insert().values(worker_id="other", started_us=0, expires_us=2**62)
+                schema.workers.insert().values(
+                    worker_id="other", started_us=0, expires_us=2**62, session="other"
+                )
             )
         house.shelf.put("a")
         await house.services.syncs.check(ADMIN, sync_id)

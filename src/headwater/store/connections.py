@@ -36,6 +36,11 @@ SELECT set_config('statement_timeout', '{HELD_MILLISECONDS}', false),
 CONNECT_SECONDS = 10
 
 
+def application_name(session: str, purpose: str = "management") -> str:
+    """Return the name under which PostgreSQL knows the connections of a process for a purpose."""
+    return f"headwater {session} {purpose}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engines:
     """Where connections come from: to read, and to write. On PostgreSQL both use one pool."""
@@ -49,10 +54,10 @@ class Engines:
         await self.writing.dispose()
 
 
-def engines(location: Location) -> Engines:
-    """Return the engines of a database, without connecting yet."""
+def engines(location: Location, session: str) -> Engines:
+    """Return the engines of a database for a process of this `session`, without connecting yet."""
     if location.dialect == "postgresql":
-        engine = _postgresql(location)
+        engine = _postgresql(location, session)
         return Engines(reading=engine.execution_options(postgresql_readonly=True), writing=engine)
     return Engines(
         reading=_sqlite(location, "BEGIN", "PRAGMA query_only = ON", pool_size=4),
@@ -69,13 +74,13 @@ def _sqlite(location: Location, begin: str, *pragmas: str, **pool: int) -> Async
     return engine
 
 
-def _postgresql(location: Location) -> AsyncEngine:
+def _postgresql(location: Location, session: str) -> AsyncEngine:
     engine = create_async_engine(
         location.engine_url,
         pool_size=5,
         max_overflow=10,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "headwater"},
+        connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": application_name(session)},
         hide_parameters=True,  # P8: the text of an error would show what was being stored
     )
     _on_connect(engine.sync_engine, POSTGRESQL_SETTINGS)

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headwater.errors import Halt
 from headwater.kit.clock import Clock
+from headwater.kit.ids import new_id
 from headwater.store import schema
 from headwater.store.connections import Engines, engines
 from headwater.store.failures import mapped_errors
@@ -27,7 +28,11 @@ from headwater.store.migrations import migrate
 class Database:
     """An open database."""
 
-    def __init__(self, location: Location, engines: Engines, partitions: int, clock: Clock) -> None:
+    def __init__(
+        self, location: Location, engines: Engines, partitions: int, clock: Clock, session: str
+    ) -> None:
+        self.session = session
+        """Names the connections of this process, so that others can end them when it has been stopped."""
         self.clock = clock
         """The database's clock on SQLite; PostgreSQL has its own."""
         self.partitions = partitions
@@ -65,13 +70,14 @@ class Database:
                     undo.enter_context(lock)
             guard = None if exclusive else lock
             await asyncio.to_thread(migrate, location, partitions=partitions, guard=guard)
-            pools = engines(location)
+            session = new_id()
+            pools = engines(location, session)
             undo.push_async_callback(pools.dispose)
             async with pools.reading.connect() as connection:
                 known = await connection.scalar(
                     select(schema.meta.c.value).where(schema.meta.c.name == "partitions")
                 )
-            database = cls(location, pools, int(known or 0), clock)
+            database = cls(location, pools, int(known or 0), clock, session)
             if exclusive:
                 database._lock = lock
             undo.pop_all()

@@ -22,6 +22,7 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    text,
     tuple_,
     update,
 )
@@ -32,11 +33,17 @@ from headwater.errors import LeaseLost
 from headwater.kit.clock import Clock
 from headwater.kit.ids import new_id
 from headwater.model.lease import Fence
+from headwater.store.connections import application_name
 from headwater.store.database import Database
 from headwater.store.schema import leases, workers
 
 MOST = 500
 """How many leases one claim takes at most; the rest is there at the next one."""
+
+END_CONNECTIONS = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+    " WHERE application_name LIKE ANY(:names) AND usename = current_user AND datname = current_database()"
+)
 
 HOUR_US = 3_600_000_000
 
@@ -56,8 +63,14 @@ class Leases:
         self.worker_id = new_id()
         async with self._database.write() as connection:
             now = self._now()
-            row = {"worker_id": self.worker_id, "started_us": now, "expires_us": now + self._lease_us}
-            await connection.execute(delete(workers).where(workers.c.expires_us < now - HOUR_US))
+            row = {
+                "worker_id": self.worker_id,
+                "started_us": now,
+                "expires_us": now + self._lease_us,
+                "session": self._database.session,
+            }
+            earlier = (workers.c.session == self._database.session) & (workers.c.expires_us <= now)
+            await connection.execute(delete(workers).where(earlier | (workers.c.expires_us < now - HOUR_US)))
             await connection.execute(insert(workers).values(row))
 
     async def beat(self) -> None:
@@ -78,6 +91,8 @@ class Leases:
         Of several processes that claim one lease at once, one gets it.
         Raises: LeaseLost as `beat` does.
         """
+        if self._database.dialect == "postgresql":
+            await self._end_expired()
         async with self._database.write() as connection:
             if self.worker_id not in await self._living(connection):
                 raise LeaseLost("This process was silent for longer than its leases last.")
@@ -116,6 +131,25 @@ class Leases:
         """Return how many workers there are, this one included: each should have its share of the work."""
         async with self._database.read() as connection:
             return len(await self._living(connection))
+
+    async def _end_expired(self) -> None:
+        """End the connections of workers whose time is over, and forget them.
+
+        A process that was stopped in the middle of a transaction keeps its locks, and the server's own
+        time-outs do not always end it: not in the middle of a COPY, nor after some pipelines.
+        """
+        async with self._database.write() as connection:
+            expired = select(workers.c.worker_id, workers.c.session).where(
+                workers.c.expires_us <= self._now(), workers.c.session != self._database.session
+            )
+            late = (await connection.execute(expired)).all()
+            if not late:
+                return
+            names = [application_name(row.session, "%") for row in late]
+            await connection.execute(END_CONNECTIONS, {"names": names})
+            gone = select(workers.c.worker_id).where(workers.c.worker_id.in_([row.worker_id for row in late]))
+            unlocked = gone.with_for_update(skip_locked=True)
+            await connection.execute(delete(workers).where(workers.c.worker_id.in_(unlocked)))
 
     # --- inside a transaction -------------------------------------------------------------------------------
 

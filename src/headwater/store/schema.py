@@ -168,6 +168,7 @@ workers = Table(
     Column("worker_id", String(36), primary_key=True),
     Column("expires_us", BigInteger, nullable=False),
     Column("started_us", BigInteger, nullable=False),
+    Column("session", String(36), nullable=False),
     comment=(
         "Processes that run syncs. One beats by moving `expires_us` (the database's clock) for all its "
         "leases."

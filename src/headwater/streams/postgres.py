@@ -127,7 +127,7 @@ class PostgresStreams:
         must be shorter than a lease.
         """
         with mapped_errors(database.shown):
-            pools = await Pools.open(database.url, statement_time, idle_time)
+            pools = await Pools.open(database.url, database.session, statement_time, idle_time)
             async with pools.reading.connection() as connection:
                 heads, _ = await postgres_read.lines(connection)
         return cls(database, clock, pools, heads)

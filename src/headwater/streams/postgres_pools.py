@@ -12,6 +12,8 @@ from psycopg import AsyncConnection
 from psycopg.types.string import ByteaBinaryLoader
 from psycopg_pool import AsyncConnectionPool
 
+from headwater.store.connections import application_name
+
 Connection = AsyncConnection[Any]
 
 READERS = 6
@@ -44,8 +46,8 @@ class Pools:
         self.reading, self.writing = reading, writing
 
     @classmethod
-    async def open(cls, url: str, statement_time: timedelta, idle_time: timedelta) -> Self:
-        """Connect. Raises psycopg's errors."""
+    async def open(cls, url: str, session: str, statement_time: timedelta, idle_time: timedelta) -> Self:
+        """Connect as a process of this `session`. Raises psycopg's errors."""
         settings = _PLANS | {
             "statement_timeout": _milliseconds(statement_time),
             "idle_in_transaction_session_timeout": _milliseconds(idle_time),
@@ -61,7 +63,10 @@ class Pools:
             await prepare(connection)
             await connection.set_autocommit(False)
 
-        pools = cls(_pool(url, READERS, prepare, "read"), _pool(url, WRITERS, prepare_writer, "write"))
+        pools = cls(
+            _pool(url, session, READERS, prepare, "read"),
+            _pool(url, session, WRITERS, prepare_writer, "write"),
+        )
         for pool in (pools.reading, pools.writing):
             await pool.open(wait=True, timeout=CONNECT_SECONDS)
         return pools
@@ -73,11 +78,11 @@ class Pools:
 
 
 def _pool(
-    url: str, size: int, prepare: Callable[[Connection], Awaitable[None]], name: str
+    url: str, session: str, size: int, prepare: Callable[[Connection], Awaitable[None]], name: str
 ) -> AsyncConnectionPool[Connection]:
     return AsyncConnectionPool(
         url,
-        kwargs={"connect_timeout": CONNECT_SECONDS, "application_name": f"headwater streams {name}"},
+        kwargs={"connect_timeout": CONNECT_SECONDS, "application_name": application_name(session, "streams")},
         min_size=1,
         max_size=size,
         open=False,
