@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from headwater.kit.tasks import backoff, read_ahead, supervised
+from headwater.kit.tasks import backoff, ended, heed_cancellation, read_ahead, supervised
 
 
 async def numbers(count: int, given: list[int], *, fails: bool = False) -> AsyncIterator[int]:
@@ -80,3 +80,53 @@ def test_backoff_grows_to_a_bound() -> None:
     assert 0.5 <= backoff(1) <= 1
     assert 4 <= backoff(4) <= 8
     assert 30 <= backoff(100) <= 60
+
+
+async def test_a_swallowed_cancellation_is_heeded() -> None:
+    """Who awaited something that swallowed it stops all the same; who was not told to stop goes on."""
+    reached: list[str] = []
+
+    async def swallow() -> None:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            reached.append("swallowed")
+
+    async def work() -> None:
+        heed_cancellation()
+        reached.append("begun")
+        await swallow()
+        heed_cancellation()
+        reached.append("gone on")
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert reached == ["begun", "swallowed"]
+
+
+async def test_ending_tasks_does_not_swallow_the_own_end() -> None:
+    """What ended tasks raise is dropped, but a cancel of the one that waits for them comes through."""
+
+    async def slow_to_end() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            await asyncio.sleep(0)
+
+    async def fails() -> None:
+        raise ValueError("dropped")
+
+    tasks = [asyncio.create_task(slow_to_end()), asyncio.create_task(fails())]
+    await asyncio.sleep(0)
+    ending = asyncio.create_task(ended(*tasks))
+    await asyncio.sleep(0)
+    ending.cancel()
+    await asyncio.wait([ending])
+    assert ending.cancelled()
+    again = [asyncio.create_task(slow_to_end()), asyncio.create_task(fails())]
+    await asyncio.sleep(0)
+    await ended(*again)
+    assert all(task.done() for task in again)

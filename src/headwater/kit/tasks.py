@@ -4,7 +4,6 @@ domain words."""
 import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import suppress
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -47,9 +46,17 @@ async def ended(*tasks: "asyncio.Task[None]") -> None:
     """Cancel tasks and wait until they are over; what they raise is dropped."""
     for task in tasks:
         task.cancel()
-    for task in tasks:
-        with suppress(asyncio.CancelledError, Exception):
-            await task
+    await asyncio.gather(*tasks, return_exceptions=True)  # a cancel of the caller itself comes through
+
+
+def heed_cancellation() -> None:
+    """Raise CancelledError if this task is to stop, and something that it awaited has swallowed that.
+
+    Python 3.11's `wait_for` can, when what it waits for comes at the same instant; libraries stand on it.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def read_ahead(
