@@ -299,6 +299,23 @@ async def test_empty_listing_is_not_believed(shelf: Shelf, engine: MemoryStreams
     assert len(await records(engine)) == 60
 
 
+@pytest.mark.parametrize(("held", "braked"), [(9, False), (10, True)])
+async def test_a_small_collection_does_not_vanish_by_an_empty_list(
+    shelf: Shelf, engine: MemoryStreams, assign: Assign, held: int, braked: bool
+) -> None:
+    """Ten records and more are never deleted by lists that show nothing, however often; fewer are by two."""
+    for number in range(held):
+        shelf.put(f"o{number}")
+    work = await live(shelf, assign)
+    shelf.now_us += 1
+    shelf.objects.clear()
+    suspects = no_suspects()
+    for _ in range(2):
+        shelf.now_us += 1
+        assert (await sweep(work, suspects)).braked is braked
+    assert len(await records(engine)) == (held if braked else 0)
+
+
 async def test_sweep_finds_silent_changes(shelf: Shelf, engine: MemoryStreams, assign: Assign) -> None:
     """A change that did not move the update time is found by the listing."""
     shelf.put("a", n=1)

@@ -222,6 +222,27 @@ async def test_a_halt_is_told_and_ends_when_a_person_acts(house: House) -> None:
         await until(well)
 
 
+async def test_a_long_wait_is_told_and_ends_when_a_person_looks(house: House) -> None:
+    """An API that asks for a day's silence gets it, but says so in the health, and "check now" tries again."""
+    house.shelf.failures = [
+        Retry("Too many requests.", code="provider.rate_limited", after=timedelta(days=1))
+    ]
+    async with house.running():
+        sync_id = await house.sync()
+
+        async def told() -> bool:
+            health = (await house.services.syncs.get(ADMIN, sync_id)).sync.health
+            return (
+                health.status == HealthStatus.WARN
+                and "It is tried again by itself at" in health.notes[0].text
+            )
+
+        await until(told)
+        house.shelf.put("a")
+        await house.services.syncs.check(ADMIN, sync_id)
+        await until(lambda: _equal(house))
+
+
 async def test_p9_stopping_gives_the_leases_back(house: House) -> None:
     """A process that is stopped lets go, so that another one takes over at once and goes on where it was."""
     house.shelf.failures = [Retry(after=timedelta())]

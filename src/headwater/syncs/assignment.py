@@ -20,6 +20,8 @@ from headwater.syncs.decide import Shape
 from headwater.syncs.ingest import Ingested, ingest
 
 NOT_FOUND = "provider.not_found"
+LONGEST_QUIET = timedelta(seconds=30)
+"""A longer wait that an API asks for is told in the health before it is waited for."""
 _PARENTS = 200
 TRIES = 4
 """How often a failed page is asked for again before everybody hears of it."""
@@ -133,9 +135,10 @@ class Assignment:
                 await self._wait_or_give_up(error, tries)
 
     async def _wait_or_give_up(self, error: Retry, tries: int) -> None:
-        if tries > TRIES:
+        after = error.after or timedelta()
+        if tries > TRIES or after > LONGEST_QUIET:
             raise error
-        await self.clock.sleep(max(backoff(tries), (error.after or timedelta()).total_seconds()))
+        await self.clock.sleep(max(backoff(tries), after.total_seconds()))
 
     def gone(self, error: Halt, scope: Scope | None) -> bool:
         """Say whether an error only means that the parent below which we read is not there any more.

@@ -4,13 +4,14 @@ The position from which changes are followed is noted before the first page is a
 between. Not here: when to start one.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from headwater.errors import Halt, Retry
 from headwater.kit.budget import Urgency
 from headwater.kit.tasks import read_ahead
-from headwater.model.record import Origin
+from headwater.model.record import EventKind, Origin
 from headwater.providers.provider import Page, Scope
 from headwater.syncs.assignment import Assignment
 from headwater.syncs.poll import FOLLOWED, start_us
@@ -58,28 +59,38 @@ async def _scope(work: Assignment, parent_id: str) -> Scope | None:
     if work.parent is None:
         return None
     entry = await work.engine.record(work.parent, parent_id)
-    return None if entry is None or entry.event == 2 else Scope(id=parent_id, data=entry.data)
+    return None if entry is None or entry.event == EventKind.DELETED else Scope(id=parent_id, data=entry.data)
 
 
 async def _list(work: Assignment, backfill_id: str, scope: Scope | None, pages: AsyncIterator[Page]) -> None:
     """Ingest one listing, reading ahead while pages are committed."""
     scope_id = "" if scope is None else scope.id
     last: Page | None = None
-    async for group in read_ahead(pages, most=_GROUP, size=lambda page: len(page.observed) + 1):
-        first, last = group[0], group[-1]
-        work.progress.backfill_records += sum(len(page.observed) for page in group)
-        if last.estimated_total is not None and scope is None:
-            work.progress.estimated_total = last.estimated_total
-        checkpoint = {
-            "id": backfill_id,
-            "scope": scope_id,
-            "resume": last.resume,
-            "records": work.progress.backfill_records,
-        }
-        checkpoints = [(DETECTOR, "", checkpoint)]
-        for detector, read in FOLLOWED.items():
-            if read(work.collection) is not None and (detector, scope_id) not in work.saved:
-                checkpoints.append((detector, scope_id, {"at": start_us(work, first)}))
-        await work.ingest(group, Origin.BACKFILL, checkpoints)
+    groups = read_ahead(pages, most=_GROUP, size=lambda page: len(page.observed) + 1)
+    async with aclosing(groups):
+        async for group in groups:
+            last = group[-1]
+            if last.estimated_total is not None and scope is None:
+                work.progress.estimated_total = last.estimated_total
+            await work.ingest(group, Origin.BACKFILL, _checkpoints(work, backfill_id, scope_id, group))
     if last is None or last.resume is not None:
         raise Retry("The listing ended without a last page.", code="provider.broken_answer")
+
+
+def _checkpoints(
+    work: Assignment, backfill_id: str, scope_id: str, group: Sequence[Page]
+) -> list[tuple[str, str, Any]]:
+    """Return how far a group of pages brings the backfill and, with the first one, where changes begin."""
+    work.progress.backfill_records += sum(len(page.observed) for page in group)
+    reached = {
+        "id": backfill_id,
+        "scope": scope_id,
+        "resume": group[-1].resume,
+        "records": work.progress.backfill_records,
+    }
+    begun = [
+        (detector, scope_id, {"at": start_us(work, group[0])})
+        for detector, read in FOLLOWED.items()
+        if read(work.collection) is not None and (detector, scope_id) not in work.saved
+    ]
+    return [(DETECTOR, "", reached), *begun]

@@ -15,7 +15,7 @@ import structlog
 from headwater.errors import Conflict, Halt, Retry
 from headwater.kit.budget import Urgency
 from headwater.kit.clock import from_us, iso
-from headwater.kit.tasks import backoff
+from headwater.kit.tasks import backoff, heed_cancellation
 from headwater.model.lease import Fence
 from headwater.model.sync import CollectionState, HealthStatus, Note
 from headwater.syncs.assignment import TRIES, Assignment
@@ -59,7 +59,7 @@ class CollectionRun:
 
     async def run(self) -> None:
         """Work until cancelled. Raises: LeaseLost."""
-        await self.work.load()
+        await self._attempted("load", self.work.load)
         self.work.progress.complete_us = self.plan.complete_us
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._backfills())
@@ -241,23 +241,25 @@ class CollectionRun:
         """
         tries = 0
         while True:
+            looks = self.looks
             try:
                 async with AsyncExitStack() as alone:
                     if not self.work.versioned:
                         await alone.enter_async_context(self.work.one_at_a_time)
-                    done = await attempt()
-                if (task := asyncio.current_task()) is not None and task.cancelling():
-                    raise asyncio.CancelledError  # something below has swallowed it: we are to stop
+                    try:
+                        done = await attempt()
+                    finally:
+                        heed_cancellation()
             except (Retry, Conflict) as error:
                 tries += 1
                 after = error.after if isinstance(error, Retry) else None
+                wait = max(timedelta(seconds=backoff(TRIES + tries)), after or timedelta())
                 text = (
                     f"{self.work.slot.collection_id}: {error.message} It is tried again by itself"
-                    f" (round {tries}), and nothing is lost meanwhile. {error.fix or ''}"
+                    f" at {self._in(wait)} (round {tries}), and nothing is lost meanwhile. {error.fix or ''}"
                 )
                 self._note(activity, HealthStatus.WARN, error.error_code, text.strip())
-                wait = timedelta(seconds=backoff(TRIES + tries))
-                await self.work.clock.sleep(max(wait, after or timedelta()).total_seconds())
+                await self._pause(wait, looks)
             except Halt as error:
                 _LOG.warning(
                     "halted",
@@ -267,10 +269,9 @@ class CollectionRun:
                 )
                 own = error.error_code.startswith("database.")
                 again = _OWN_TROUBLE if own else _HALTED
-                when = iso(from_us(self.work.clock.now_us() + int(again.total_seconds() * 1e6)))
                 text = (
                     f"{self.work.slot.collection_id}: {error.message} {error.fix or ''}"
-                    f" It stands still until then; the next try by itself is at {when}."
+                    f" It stands still until then; the next try by itself is at {self._in(again)}."
                 )
                 self._note(activity, HealthStatus.ERROR, error.error_code, text)
                 self._become(CollectionState.FAILED, error.message)
@@ -279,6 +280,10 @@ class CollectionRun:
             else:
                 self._unnote(activity)
                 return done if isinstance(done, int) else 0
+
+    def _in(self, wait: timedelta) -> str:
+        """Return when a wait is over, for a person."""
+        return iso(from_us(self.work.clock.now_us() + int(wait.total_seconds() * 1e6)))
 
     def _resting(self) -> CollectionState:
         return CollectionState.LIVE if self.backfilled.is_set() else CollectionState.BACKFILLING

@@ -26,6 +26,8 @@ _DELETES = 500
 _VERIFIED = 20
 BRAKE_SHARE = 0.1
 BRAKE_COUNT = 50
+EMPTIED = 10
+"""From how many records on a listing that shows none of them at all is not believed without a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,7 @@ async def sweep(
     held = (await work.engine.count([work.slot])).get(work.slot.number)
     records = held.records if held is not None else 0
     too_many = len(missing) >= BRAKE_COUNT and len(missing) > BRAKE_SHARE * records
+    too_many = too_many or (not listed.positions and len(missing) >= EMPTIED)
     braked, settled, deleted = False, True, 0
     if confirmed:
         deleted = await _delete(work, dict.fromkeys(missing, listed.started_us))
