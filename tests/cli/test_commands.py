@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Headwater
-from tests.cli.fake_server import NOW, World, credential, event, health, sync, uuid
+from tests.cli.fake_server import NOW, World, credential, event, health, record, sync, uuid
 
 from headwater.cli.failures import Exit
 
@@ -123,6 +123,26 @@ def test_a_wrong_command_line(headwater: Headwater) -> None:
 def test_the_version(headwater: Headwater) -> None:
     """Alone on its line."""
     assert headwater("--version").out.count(".") == 2
+
+
+@pytest.mark.parametrize("arguments", [("records",), ("records", "--all"), ("events",)])
+def test_what_no_encoding_writes_is_printed_as_its_escape(
+    headwater: Headwater, world: World, arguments: tuple[str, ...]
+) -> None:
+    """A lone surrogate in an object: the JSON is the same object, a line of columns shows the escape."""
+    data = {"id": "c1", "name": "Zoë \udfff", "raw": "\x00\x1b"}
+    world.streams = {
+        "records": [record(1, data=data, upstream_id="\ud800")],
+        "events": [event(1, data=data, upstream_id="\ud800")],
+    }
+    found = headwater(*arguments, "--json")
+    assert found.code == Exit.OK
+    assert found.lines[0]["data"] == data
+    plain = headwater(*arguments)
+    assert plain.code == Exit.OK
+    assert "\t\\ud800\t" in plain.out
+    assert "\\udfff" in plain.out
+    assert "\x1b" not in plain.out
 
 
 # --- syncs ------------------------------------------------------------------------------------------

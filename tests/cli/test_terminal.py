@@ -56,6 +56,31 @@ def test_events_are_told_in_a_line_each(headwater: Headwater, world: World) -> N
     assert "--cursor 3" in found.err
 
 
+ODD = "a \ud800 :smile: [red]x[/] \x1b[2J"
+"""A lone surrogate, what Rich takes for an emoji and for markup, and what clears a terminal's screen."""
+
+
+@pytest.mark.parametrize("stream", ["records", "events"])
+def test_data_is_shown_literally(headwater: Headwater, world: World, stream: str) -> None:
+    """Nothing in other people's objects crashes a listing, is drawn differently or moves the cursor."""
+    made = record if stream == "records" else event
+    world.streams[stream] = [made(1, data={"id": ODD, "name": ODD}, upstream_id="ids:a:[b]")]
+    found = headwater(stream)
+    assert found.code == Exit.OK
+    assert "ids:a:[b]" in found.out
+    assert r"a \ud800 :smile: [red]x[/] \x1b[2J" in found.out
+
+
+def test_notes_and_errors_are_shown_literally(headwater: Headwater, world: World) -> None:
+    """They may quote data."""
+    notes = health("error", f"It said {ODD}.")
+    world.families["credentials"] = [credential(100, ODD, health=notes)]
+    assert r"It said a \ud800 :smile: [red]x[/] \x1b[2J." in headwater("credential", "show", uuid(100)).err
+    assert r"a \ud800 :smile: [red]x[/]" in headwater("credential", "list").out
+    world.families["syncs"] = [sync(1, "First", health=notes)]
+    assert r"a \ud800 :smile: [red]x[/] \x1b[2J" in headwater("doctor").out
+
+
 def test_records_are_told_in_a_line_each(headwater: Headwater, world: World) -> None:
     """Those that are gone, too."""
     world.streams["records"] = [record(1), record(2, deleted=True)]

@@ -95,7 +95,7 @@ class Client:
         content = None
         if body is not None:
             is_text = isinstance(body, str)
-            content = (body if is_text else json.dumps(body, ensure_ascii=False)).encode()
+            content = (body if is_text else json.dumps(body)).encode()
             sent["Content-Type"] = "application/yaml" if is_text else "application/json"
         connection = self._connection()
         try:

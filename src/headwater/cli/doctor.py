@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
 from headwater import settings
 from headwater.cli import database, options, show
@@ -23,7 +23,7 @@ GIGABYTE = 1_000_000_000
 LITTLE, TOO_LITTLE = 2 * GIGABYTE, GIGABYTE // 5
 """Free bytes below which the disk is a warning, and below which it is an error."""
 
-MARKS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "error": "[red]✗[/]"}
+MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "error": ("✗", "red")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +51,9 @@ def tell(finding: Finding) -> None:
     """Print a finding."""
     console = show.out()
     mark = MARKS[finding.status] if console.is_terminal else finding.status
-    console.print(f"{mark} {escape(finding.text)}")
+    console.print(Text.assemble(mark, " ", show.literal(finding.text)))
     if finding.fix:
-        console.print(f"  {escape(finding.fix)}")
+        console.print(Text(f"  {show.literal(finding.fix)}"))
 
 
 def examine() -> Iterator[Finding]:

@@ -1,12 +1,17 @@
-"""What commands print: tables and colours on a terminal, lines with tabs elsewhere, JSON where asked for."""
+"""What commands print: tables and colours on a terminal, lines with tabs elsewhere, JSON where asked for.
+
+Whatever is printed is taken literally: other people's data holds brackets, colons, escape sequences and code
+points that no encoding writes.
+"""
 
 import json
+import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -27,26 +32,38 @@ STYLES = {
     "paused": "blue",
 }
 """Colours of words that say how something is doing."""
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, which would move a terminal's cursor or worse, and lone surrogates."""
 
 
 def out() -> Console:
     """Return the console of results. Made anew each time, so that it follows a redirected stdout."""
-    return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def err() -> Console:
     """Return the console of notes and errors, which are not results."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def document(value: Any) -> None:
     """Print one JSON document."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(_json(value, indent=2))
 
 
 def line(value: Any) -> None:
     """Print one line of JSON, at once: somebody may be reading along."""
-    print(json.dumps(value, ensure_ascii=False, separators=(",", ":")), flush=True)
+    print(_json(value, separators=(",", ":")), flush=True)
+
+
+def _json(value: Any, **form: Any) -> str:
+    """Return JSON that people can read where stdout takes it; else with every odd character as its escape."""
+    text = json.dumps(value, ensure_ascii=False, **form)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(value, **form)
+    return text
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -78,22 +95,30 @@ def facts(pairs: Iterable[tuple[str, Any]]) -> None:
 
 def say(sentence: str) -> None:
     """Print a sentence about what was done."""
-    print(sentence)
+    print(literal(sentence))
 
 
 def note(sentence: str) -> None:
     """Print a sentence beside the results."""
-    err().print(escape(sentence), style="dim")
+    err().print(literal(sentence), style="dim")
 
 
 def failure(failed: Failure) -> None:
     """Print why a command cannot go on, and what to do about it."""
     console = err()
-    console.print(f"[bold red]Error:[/] {escape(failed.detail)}")
+    console.print(Text.assemble(("Error:", "bold red"), " ", literal(failed.detail)))
     for field, detail in failed.errors:
-        console.print(f"  [bold]{escape(field)}[/]: {escape(detail)}")
+        console.print(Text.assemble("  ", (literal(field), "bold"), ": ", literal(detail)))
     if failed.fix:
-        console.print(f"[bold]Fix:[/] {escape(failed.fix)}")
+        console.print(Text.assemble(("Fix:", "bold"), " ", literal(failed.fix)))
+
+
+def literal(text: str, but: str = "\n") -> str:
+    r"""Return a text with every character that cannot be shown as its escape, such as `\x1b` or `\ud800`."""
+    return _UNPRINTABLE.sub(
+        lambda found: found[0] if found[0] in but else ascii(found[0])[1:-1],
+        text,
+    )
 
 
 def plain(value: Any) -> str:
@@ -105,8 +130,8 @@ def plain(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(plain(one) for one in value)  # pyright: ignore[reportUnknownVariableType]  JSON
     if isinstance(value, Mapping):
-        return json.dumps(value, ensure_ascii=False)
-    return " ".join(str(value).split())
+        return literal(json.dumps(value, ensure_ascii=False))
+    return literal(" ".join(str(value).split()))
 
 
 def styled(value: Any) -> Text:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
 from headwater.cli import choosing, options, show
 from headwater.cli.client import Client
@@ -168,16 +168,20 @@ def columns(entry: Any) -> list[str]:
     at = entry.get("event_inserted_at") or entry["inserted_at"]
     what = entry.get("event") or ("deleted" if entry["deleted"] else "present")
     data = changed(entry) if entry.get("previous_data") is not None else entry["data"]
-    return [at, what, entry["collection_id"], entry["upstream_id"], show.plain(data)]
+    return [at, what, *(show.plain(one) for one in (entry["collection_id"], entry["upstream_id"], data))]
 
 
-def pretty(entry: Any) -> str:
+def pretty(entry: Any) -> Text:
     """Return a record or event as a line with colours."""
     at, what, collection, upstream_id, _ = columns(entry)
-    style = show.STYLES.get(what, "")
-    word = f"[{style}]{what:8}[/]" if style else f"{what:8}"
-    name = f"[bold]{escape(collection)}[/] {escape(upstream_id)}"
-    return f"[dim]{at[11:23]}[/] {word} {name}  {escape(summary(entry))}"
+    return Text.assemble(
+        (at[11:23], "dim"),
+        " ",
+        (f"{what:8}", show.STYLES.get(what, "")),
+        " ",
+        (collection, "bold"),
+        f" {upstream_id}  {show.literal(summary(entry))}",
+    )
 
 
 def summary(entry: Any) -> str:
