@@ -10,11 +10,11 @@ import httpx
 from tests.api.server import Server, listening
 from tests.management.office import ADMIN, Office
 
-from headwater.api.reading import Filters
 from headwater.api.tail import frames
 from headwater.management.caller import Caller
 from headwater.model.position import Stream, Vector
 from headwater.model.record import Slot
+from headwater.streams.filters import Filters
 
 
 def parsed(chunk: bytes) -> list[dict[str, str]]:
@@ -37,7 +37,7 @@ def tail(
     server: Server, stream: Stream, begin: Vector, filters: Filters | None = None, caller: Caller = ADMIN
 ) -> AsyncGenerator[bytes]:
     """Follow a stream from a position."""
-    reader = server.parts.streams.reader(stream, filters or Filters(), caller)
+    reader = server.parts.streams.reader(stream, filters or Filters(), caller.external_id)
     return frames(server.parts, reader, begin)
 
 

@@ -9,7 +9,7 @@ from headwater.errors import Forbidden, InUse, Invalid, NotFound, Unauthorized
 from headwater.management.caller import Caller, Permission
 from headwater.management.keys import Keys, first_key
 from headwater.management.listing import Wanted
-from headwater.management.revisions import Revisions
+from headwater.store.revisions import Revisions
 
 READ = {Permission.READ}
 

@@ -6,8 +6,8 @@ from tests.management.office import ADMIN, Office, tenant
 from headwater.errors import Forbidden, InUse, Invalid, NotFound
 from headwater.management.credentials import NewCredential
 from headwater.management.providers import Providers
-from headwater.management.revisions import Revisions
 from headwater.providers.catalogue import Catalogue
+from headwater.store.revisions import Revisions
 
 DOCUMENT = """\
 name: shop

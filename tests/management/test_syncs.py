@@ -13,10 +13,10 @@ from headwater.errors import Forbidden, Invalid, NotFound
 from headwater.management.caller import Caller, Permission
 from headwater.management.credentials import NewCredential
 from headwater.management.listing import Wanted
-from headwater.management.slots import partition_of
 from headwater.management.syncs import NewSync, SyncChange
 from headwater.model.sync import CollectionState, Status
 from headwater.store import schema
+from headwater.streams.slots import partition_of
 
 
 async def test_a_new_sync_has_slots_and_backfills_of_all_its_collections(here: Office) -> None:

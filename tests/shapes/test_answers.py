@@ -8,13 +8,13 @@ from tests.api.server import Server
 from tests.management.office import START_US, Hands
 from tests.shapes.shape import golden
 
-from headwater.api.render import Renderer
 from headwater.api.stream_shapes import Event, Record
-from headwater.management.slots import Owned, Slots
 from headwater.model.ids import event_id, record_id
 from headwater.model.position import Stream
 from headwater.model.record import Entry, EventKind, Origin, Slot
 from headwater.store import schema
+from headwater.streams.render import Renderer
+from headwater.streams.slots import Owned, Slots
 
 SYNC = "0190a5c8-6f5e-7d62-8f57-5b1f8a4a2f10"
 SLOT = Slot(number=7, partition=0, sync_id=SYNC, collection_id="salesforce:task")

@@ -223,7 +223,7 @@ async def test_a_halt_is_told_and_ends_when_a_person_acts(house: House) -> None:
 
 
 async def test_a_long_wait_is_told_and_ends_when_a_person_looks(house: House) -> None:
-    """An API that asks for a day's silence gets it, but says so in the health, and "check now" tries again."""
+    """An API that asks for a day of silence gets it and is told of in the health; "check now" tries again."""
     house.shelf.failures = [
         Retry("Too many requests.", code="provider.rate_limited", after=timedelta(days=1))
     ]

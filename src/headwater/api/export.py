@@ -6,10 +6,10 @@ No trailer line means incomplete. Each read is a short transaction of its own.
 from collections.abc import AsyncGenerator
 
 from headwater.api.parts import Parts
-from headwater.api.reading import Reader
 from headwater.errors import Gone, HeadwaterError
 from headwater.model.position import Vector, covers
 from headwater.model.record import Entry
+from headwater.streams.reading import Reader
 
 _FIRST_READ, _SMALLEST_READ, _LARGEST_READ = 500, 10, 4_000
 _READ_BYTES = 4 * 1024 * 1024

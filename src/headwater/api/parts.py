@@ -7,11 +7,11 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from headwater.api.reading import Streams
 from headwater.kit.clock import Clock
 from headwater.management.services import Services
 from headwater.streams.cursor import Cursors
 from headwater.streams.engine import StreamEngine
+from headwater.streams.reading import Streams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,13 @@ from fastapi.responses import StreamingResponse
 from headwater.api import export
 from headwater.api.access import Reader as ReadingCaller
 from headwater.api.parts import Here, Parts
-from headwater.api.reading import Filters, Reader
 from headwater.api.stream_shapes import EventPage, Record, RecordPage
 from headwater.errors import Gone, Invalid
 from headwater.model.position import Stream
 from headwater.model.record import EventKind
 from headwater.streams.engine import Read
+from headwater.streams.filters import Filters
+from headwater.streams.reading import Reader
 
 router = APIRouter(prefix="/v1", tags=["streams"])
 
@@ -100,7 +101,7 @@ async def list_records(
     wait_for: Wait = None,
 ) -> Response:
     """Read the record stream: each record once, in the order of their last changes."""
-    reader = parts.streams.reader(Stream.RECORDS, chosen, caller)
+    reader = parts.streams.reader(Stream.RECORDS, chosen, caller.external_id)
     return await _answer(request, parts, reader, after_cursor, limit, wait_for)
 
 
@@ -115,7 +116,7 @@ async def list_events(
     wait_for: Wait = None,
 ) -> Response:
     """Read the event stream: every change that is kept, in order for each record."""
-    reader = parts.streams.reader(Stream.EVENTS, chosen, caller)
+    reader = parts.streams.reader(Stream.EVENTS, chosen, caller.external_id)
     return await _answer(request, parts, reader, after_cursor, limit, wait_for)
 
 
@@ -128,7 +129,7 @@ async def get_record(
     parts: Here, caller: ReadingCaller, sync_id: str, collection_id: str, upstream_id: str
 ) -> Response:
     """Read one record, deleted or not. An upstream id may have slashes in it."""
-    body = await parts.streams.record(caller, (sync_id, collection_id, upstream_id))
+    body = await parts.streams.record(caller.external_id, (sync_id, collection_id, upstream_id))
     return Response(body, media_type="application/json")
 
 

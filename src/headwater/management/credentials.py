@@ -24,11 +24,11 @@ from headwater.management import listing, schemas
 from headwater.management.caller import Caller, Permission
 from headwater.management.listing import Page, Wanted, to_json
 from headwater.management.providers import Providers
-from headwater.management.revisions import Revisions
 from headwater.model.secret import MASK
 from headwater.providers.provider import CredentialKind, Provider
 from headwater.store import schema
 from headwater.store.database import Database
+from headwater.store.revisions import Revisions
 from headwater.store.vault import Vault
 
 Check = Callable[[Provider, str, Mapping[str, Any]], Awaitable[str | None]]

@@ -20,9 +20,9 @@ from headwater.kit.ids import new_id
 from headwater.management import listing
 from headwater.management.caller import Caller, Permission
 from headwater.management.listing import Page, Wanted
-from headwater.management.revisions import Revisions
 from headwater.store import schema
 from headwater.store.database import Database
+from headwater.store.revisions import Revisions
 
 PREFIX = "hw_"
 """How every key begins, so that scanners of source code can find one that was left there."""

@@ -19,11 +19,11 @@ from headwater.kit.ids import new_id
 from headwater.management import listing, schemas
 from headwater.management.caller import Caller, Permission
 from headwater.management.listing import Page, Wanted
-from headwater.management.revisions import Revisions
 from headwater.management.sync_views import Progress, progress, visible
 from headwater.model.sync import CollectionState
 from headwater.store import schema
 from headwater.store.database import Database
+from headwater.store.revisions import Revisions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

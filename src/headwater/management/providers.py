@@ -11,12 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headwater.errors import Forbidden, InUse, Invalid, NotFound
 from headwater.kit.clock import Clock
 from headwater.management.caller import Caller, Permission
-from headwater.management.revisions import Revisions
 from headwater.providers import rest
 from headwater.providers.catalogue import Catalogue
 from headwater.providers.provider import Provider
 from headwater.store import schema
 from headwater.store.database import Database
+from headwater.store.revisions import Revisions
 
 
 class Providers:

@@ -11,14 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from headwater.errors import Conflict
 from headwater.kit.clock import Clock
 from headwater.management.caller import Caller, Permission
-from headwater.management.revisions import Revisions
-from headwater.management.slots import SlotTable
 from headwater.management.sync_views import visible
 from headwater.model.position import Stream, Vector, start
 from headwater.model.record import Change, Entry, EventKind, Origin, Slot
 from headwater.model.sync import Status
 from headwater.store import schema
+from headwater.store.revisions import Revisions
 from headwater.streams.engine import Commit, StreamEngine
+from headwater.streams.slots import SlotTable
 
 _STEP = 500
 """Records deleted in one commit: small, so that others' commits go between."""

@@ -8,14 +8,14 @@ from headwater.management.keys import Keys
 from headwater.management.orders import Orders
 from headwater.management.providers import Providers
 from headwater.management.removal import Removal
-from headwater.management.revisions import Revisions
-from headwater.management.slots import SlotTable
 from headwater.management.sync_views import SyncViews
 from headwater.management.syncs import Syncs
 from headwater.providers.catalogue import Catalogue
 from headwater.store.database import Database
+from headwater.store.revisions import Revisions
 from headwater.store.vault import Vault
 from headwater.streams.engine import StreamEngine
+from headwater.streams.slots import SlotTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

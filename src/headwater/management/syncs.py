@@ -23,13 +23,13 @@ from headwater.management.caller import Caller, Permission
 from headwater.management.credentials import own_external_id
 from headwater.management.listing import Page, Wanted, to_json
 from headwater.management.providers import Providers
-from headwater.management.revisions import Revisions
-from headwater.management.slots import partition_of
 from headwater.management.sync_views import SyncView, SyncViews, visible
 from headwater.model.sync import CONTINUOUS, CollectionState, Status
 from headwater.providers.provider import Provider
 from headwater.store import schema
 from headwater.store.database import Database
+from headwater.store.revisions import Revisions
+from headwater.streams.slots import partition_of
 
 _SHORTEST = timedelta(seconds=1)
 _LONGEST = timedelta(days=366)

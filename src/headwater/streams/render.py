@@ -11,10 +11,10 @@ import msgspec
 import orjson
 
 from headwater.kit.clock import from_us
-from headwater.management.slots import Owned, Slots
 from headwater.model.ids import RecordIds, event_id
 from headwater.model.position import Stream
 from headwater.model.record import Entry, EventKind, Origin
+from headwater.streams.slots import Owned, Slots
 
 _ORIGINS = tuple(b'"%b"' % origin.name.lower().encode() for origin in Origin)
 _UPDATED = int(EventKind.UPDATED)

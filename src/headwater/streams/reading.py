@@ -4,18 +4,16 @@ Filters on sync, provider and collection, and the tenant, become a set of slots 
 other filters look at the entries. Not here: HTTP, and what an entry looks like (`render`).
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from headwater.api.render import Renderer
 from headwater.errors import Gone, NotFound
-from headwater.management.caller import Caller
-from headwater.management.slots import Owned, Slots, SlotTable
 from headwater.model.position import Stream, Vector, covers, start
-from headwater.model.record import Entry, EventKind
+from headwater.model.record import Entry
 from headwater.streams.cursor import Cursors, check_not_ahead
 from headwater.streams.engine import Read, StreamEngine
+from headwater.streams.filters import Filters
+from headwater.streams.render import Renderer
+from headwater.streams.slots import Slots, SlotTable
 
 _SCAN = 20_000
 """Entries looked at for one page at most, so that a filter that finds nothing costs little."""
@@ -24,60 +22,8 @@ _AT_LEAST = 1_000
 _KNOWN_CHOICES = 1_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
-    """Which entries a reader wants; an empty set wants all."""
-
-    sync_id: frozenset[str] = frozenset()
-    provider: frozenset[str] = frozenset()
-    collection_id: frozenset[str] = frozenset()
-    """Full ids, or all of a provider's as `stripe:*`."""
-    upstream_id: frozenset[str] = frozenset()
-    event: frozenset[EventKind] = frozenset()
-    deleted: bool | None = None
-
-    @property
-    def key(self) -> str:
-        """The same text for the same filters, to which cursors are bound."""
-        names = ("sync_id", "provider", "collection_id", "upstream_id", "event")
-        members = {name: sorted(getattr(self, name)) for name in names if getattr(self, name)}
-        return json.dumps(members if self.deleted is None else members | {"deleted": self.deleted})
-
-    def want(self, entry: Entry) -> bool:
-        """Say whether an entry passes the filters that look at entries."""
-        return (
-            (not self.upstream_id or entry.upstream_id in self.upstream_id)
-            and (not self.event or entry.event in self.event)
-            and (self.deleted is None or (entry.event == EventKind.DELETED) == self.deleted)
-        )
-
-    @property
-    def look_at_entries(self) -> bool:
-        """Whether any filter does."""
-        return bool(self.upstream_id or self.event) or self.deleted is not None
-
-    def choose(self, slots: Slots, tenant: str | None) -> frozenset[int] | None:
-        """Return the slots that are wanted, only the tenant's own; None when nothing is left out."""
-        if tenant is None and not (self.sync_id or self.provider or self.collection_id):
-            return None
-        whole = {id.removesuffix(":*") for id in self.collection_id if id.endswith(":*")}
-        return frozenset(
-            number
-            for number, owned in slots.by_number.items()
-            if (tenant is None or owned.external_id == tenant)  # P12
-            and (not self.sync_id or owned.slot.sync_id in self.sync_id)
-            and (not self.provider or owned.slot.provider in self.provider)
-            and (
-                not self.collection_id
-                or "*" in self.collection_id
-                or owned.slot.collection_id in self.collection_id
-                or owned.slot.provider in whole
-            )
-        )
-
-
 class Streams:
-    """The two streams as the API serves them."""
+    """The two streams as readers are served them."""
 
     def __init__(
         self, *, engine: StreamEngine, slots: SlotTable, cursors: Cursors, created_event_name: str
@@ -91,11 +37,11 @@ class Streams:
         self._chosen_of: Slots | None = None
         self._heads: Vector = start(engine.partitions)
 
-    def reader(self, stream: Stream, filters: Filters, caller: Caller) -> "Reader":
-        """Return a reader of a stream for a caller."""
-        return Reader(self, stream, filters, caller.external_id)
+    def reader(self, stream: Stream, filters: Filters, tenant: str | None) -> "Reader":
+        """Return a reader of a stream; of a tenant's own entries only, if one is named."""
+        return Reader(self, stream, filters, tenant)
 
-    async def record(self, caller: Caller, key: tuple[str, str, str]) -> bytes:
+    async def record(self, tenant: str | None, key: tuple[str, str, str]) -> bytes:
         """Return one record as JSON, by sync, collection and upstream id.
 
         Raises: NotFound, also for others' (P12).
@@ -106,7 +52,7 @@ class Streams:
         if owned is None:
             slots = await self.slots.now()
             owned = slots.by_key.get((sync_id, collection_id))
-        if owned is not None and _is_for(owned, caller):
+        if owned is not None and (tenant is None or owned.external_id == tenant):  # P12
             entry = await self.engine.record(owned.slot, upstream_id)
             if entry is not None:
                 return self.renderer.each(Stream.RECORDS, [entry], slots)[0]
@@ -233,7 +179,3 @@ def advanced(position: Vector, entries: Sequence[Entry]) -> Vector:
     for entry in entries:
         moved[entry.partition] = entry.position
     return tuple(moved)
-
-
-def _is_for(owned: Owned, caller: Caller) -> bool:
-    return caller.external_id is None or owned.external_id == caller.external_id

@@ -5,9 +5,9 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headwater.api import render
-from headwater.api.render import instant, quoted
 from headwater.kit.clock import EPOCH, from_us
+from headwater.streams import render
+from headwater.streams.render import instant, quoted
 
 EARLIEST_US, LATEST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 

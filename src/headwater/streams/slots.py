@@ -10,10 +10,10 @@ from hashlib import sha256
 
 from sqlalchemy import select
 
-from headwater.management.revisions import Revisions
 from headwater.model.record import Slot
 from headwater.store import schema
 from headwater.store.database import Database
+from headwater.store.revisions import Revisions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
