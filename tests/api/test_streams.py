@@ -10,11 +10,12 @@ from tests.api.server import Server, listening, serve
 from tests.management.office import ADMIN, tenant
 from tests.management.office import office as another
 
-from headwater.api import export, reading
+from headwater.api import export
 from headwater.errors import Retry
 from headwater.management.syncs import SyncChange
 from headwater.model.position import Stream
 from headwater.model.record import Origin, Slot
+from headwater.streams import reading
 
 NDJSON = {"Accept": "application/x-ndjson"}
 
