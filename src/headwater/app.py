@@ -33,6 +33,7 @@ from headwater.management.services import Services, services
 from headwater.providers.catalogue import Catalogue
 from headwater.providers.provider import Provider
 from headwater.settings import Settings, unknown
+from headwater.store import reseal
 from headwater.store.database import Database
 from headwater.store.keycheck import check_keys
 from headwater.store.leases import Leases
@@ -100,7 +101,8 @@ async def serve(settings: Settings, *, role: Role = Role.ALL) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, process.stopping.set)
         work: list[Coroutine[Any, Any, None]] = [
-            retention.keep(process.engine, settings.event_retention, process.clock)
+            retention.keep(process.engine, settings.event_retention, process.clock),
+            reseal.keep(process.vault, process.database, process.clock),
         ]
         runner = None
         if role is not Role.API:

@@ -11,6 +11,7 @@ from tests.cli.fake_server import World, health, sync
 from headwater.cli.connection import client_for
 from headwater.cli.failures import Exit
 from headwater.settings import Settings
+from headwater.store.vault import Vault
 
 
 def test_settings_are_shown_with_where_they_come_from(
@@ -50,6 +51,19 @@ def test_the_database_is_looked_at_made_and_brought_up_to_date(headwater: Headwa
     shown = headwater("db", "show", "--json").json
     assert shown["up_to_date"] is True
     assert shown["schema"] == shown["newest_schema"] == headwater("db", "version").out.strip()
+
+
+def test_a_new_secret_key_is_printed_without_a_server(
+    headwater: Headwater, world: World, tmp_path: Path
+) -> None:
+    """Alone on its line, a new one each time; nothing is made or asked."""
+    found = {headwater("key", "secret").out for _ in range(2)}
+    assert len(found) == 2
+    for key in found:
+        vault = Vault.with_keys([key.strip()])
+        assert vault.open(vault.seal(b"token")) == b"token"
+    assert not (tmp_path / "home").exists()
+    assert world.requests == []
 
 
 def test_a_healthy_installation(headwater: Headwater, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`headwater key`: API keys. A key is shown once, when it is made."""
+"""`headwater key`: API keys, shown once, when they are made; and new keys for sealing secrets."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -8,8 +8,9 @@ import typer
 from headwater.cli import choosing, options, show
 from headwater.cli.client import path
 from headwater.cli.connection import connect
+from headwater.store import vault
 
-commands = options.group("API keys: who may read, write and administer.")
+commands = options.group("API keys: who may read, write and administer. And keys that seal secrets.")
 
 
 class Scope(StrEnum):
@@ -64,3 +65,12 @@ def revoke(
     choosing.confirm(f"Revoke the key {found['name']}?", yes=yes)
     client.call("DELETE", path("v1", "api-keys", found["id"]))
     show.say(f"Revoked {found['name']}.")
+
+
+@commands.command("secret")
+def secret() -> None:
+    """Print a new key for sealing stored secrets: for secret.key or HEADWATER_SECRET_KEYS.
+
+    Works without a server and changes nothing. The page "Rotate the secret keys" says where it goes.
+    """
+    show.say(vault.new_key())

@@ -29,6 +29,7 @@ class Vault:
 
     def __init__(self, keys: Sequence[str], path: Path | None = None) -> None:
         self._path, self._stamp = path, _stamp(path)
+        self._generation = 0
         self._take(keys)
 
     def __repr__(self) -> str:
@@ -78,6 +79,21 @@ class Vault:
         except InvalidToken:
             raise _no_key() from None
 
+    def is_newest(self, sealed: bytes) -> bool:
+        """Say whether the newest key has sealed this."""
+        self._current()
+        try:
+            self._newest.decrypt(sealed)
+        except InvalidToken:
+            return False
+        return True
+
+    @property
+    def generation(self) -> int:
+        """How often the keys have changed since the start."""
+        self._current()
+        return self._generation
+
     def derived(self, name: bytes) -> tuple[bytes, ...]:
         """Return keys of 64 bytes for another use, one for each key of the vault, the newest first."""
         self._current()
@@ -95,13 +111,15 @@ class Vault:
 
     def _take(self, keys: Sequence[str]) -> None:
         try:
-            fernet = MultiFernet([Fernet(key) for key in keys])
+            each = [Fernet(key) for key in keys]
+            fernet = MultiFernet(each)
             self._keys = [base64.urlsafe_b64decode(key) for key in keys]
         except (ValueError, binascii.Error):  # without the text that was no key (P8)
             message = "The secret keys are empty or malformed."
             fix = "Each is 32 bytes in URL-safe base64. `headwater key secret` prints a new one."
             raise Halt(message, code="vault.key_invalid", fix=fix) from None
-        self._fernet, self._derived = fernet, dict[bytes, tuple[bytes, ...]]()
+        self._fernet, self._newest, self._derived = fernet, each[0], dict[bytes, tuple[bytes, ...]]()
+        self._generation += 1
 
 
 def new_key() -> str:
