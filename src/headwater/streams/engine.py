@@ -127,6 +127,10 @@ class StreamEngine(Protocol):
         """
         ...
 
+    async def at(self, stream: Stream, partition: int, positions: Sequence[int]) -> Mapping[int, Entry]:
+        """Return entries of a stream by position; those that are not in it (any more) are left out."""
+        ...
+
     async def heads(self) -> Vector:
         """Return the last position of each partition."""
         ...

@@ -103,6 +103,16 @@ class MemoryStreams:
                     entries.append(entry)
         return Read(entries, tuple(position), tuple(position) != heads)
 
+    async def at(self, stream: Stream, partition: int, positions: Sequence[int]) -> Mapping[int, Entry]:
+        """Return entries of a stream by position."""
+        held = self._partitions[partition]
+        return {
+            position: held.rows[position]
+            for position in positions
+            if position in held.rows
+            and (position > held.trimmed if stream is Stream.EVENTS else position in held.latest)
+        }
+
     async def heads(self) -> Vector:
         """Return the last position of each partition."""
         return tuple(partition.head for partition in self._partitions)

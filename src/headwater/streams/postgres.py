@@ -169,6 +169,14 @@ class PostgresStreams:
             wanted = None if slots is None else await self._by_partition(connection, slots)
             return await postgres_read.read(connection, stream, after, wanted, limit, scan)
 
+    async def at(self, stream: Stream, partition: int, positions: Sequence[int]) -> Mapping[int, Entry]:
+        """Return entries of a stream by position."""
+        statement = postgres_read.RECORDS_AT if stream is Stream.RECORDS else postgres_read.EVENTS_AT
+        wanted = {"partition": partition, "positions": list(positions)}
+        async with self._reading() as connection, connection.cursor(row_factory=args_row(Entry)) as cursor:
+            await cursor.execute(statement, wanted, binary=True)
+            return {entry.position: entry for entry in await cursor.fetchall()}
+
     async def heads(self) -> Vector:
         """Return the last position of each partition."""
         async with self._reading() as connection:

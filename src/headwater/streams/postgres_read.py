@@ -47,6 +47,14 @@ SELECT {COLUMNS} FROM unnest(%(positions)s::bigint[]) AS wanted (position), LATE
 ) AS log
 WHERE latest OR %(events)s ORDER BY log.position"""  # noqa: S608 - made of constants
 
+_AT = f"""
+SELECT {COLUMNS} FROM unnest(%(positions)s::bigint[]) AS wanted (position), LATERAL (
+    SELECT * FROM log WHERE partition = %(partition)s AND position = wanted.position OFFSET 0
+) AS log WHERE """  # noqa: S608 - made of constants
+
+RECORDS_AT = f"{_AT} latest"
+EVENTS_AT = f"{_AT} log.position > (SELECT trimmed FROM partitions WHERE partition = %(partition)s)"  # noqa: S608
+
 
 async def lines(connection: Connection) -> tuple[Vector, Vector]:
     """Return heads and trim lines."""

@@ -180,6 +180,21 @@ class SqliteStreams:
 
         return await self._read(work)
 
+    async def at(self, stream: Stream, partition: int, positions: Sequence[int]) -> Mapping[int, Entry]:
+        """Return entries of a stream by position."""
+        still = "latest" if stream is Stream.RECORDS else "position > (SELECT trimmed FROM partitions)"
+
+        def work(connection: sqlite3.Connection) -> dict[int, Entry]:
+            found: dict[int, Entry] = {}
+            for chunk, marks in _in_lists(positions):
+                rows = connection.execute(
+                    f"SELECT {_COLUMNS} FROM log WHERE position IN ({marks}) AND {still}", chunk
+                )
+                found.update((row[1], Entry(*row)) for row in rows)
+            return found
+
+        return await self._read(work) if positions else {}
+
     async def heads(self) -> Vector:
         """Return the last position."""
         return await self._read(lambda c: tuple(c.execute("SELECT head FROM partitions").fetchone()))

@@ -209,6 +209,11 @@ class EngineMachine(RuleBasedStateMachine):
             assert self.run(engine.record(slot, id)) == self.run(self.memory.record(slot, id))
             assert self.run(engine.history(slot, id, 3)) == self.run(self.memory.history(slot, id, 3))
         positions = [held.position for _, held in keys]
+        for stream in Stream:
+            places = list(range(max(positions, default=0) + 2))
+            assert self.run(engine.at(stream, slot.partition, places)) == self.run(
+                self.memory.at(stream, slot.partition, places)
+            )
         assert self.run(engine.data(slot, positions)) == self.run(self.memory.data(slot, positions))
         assert self.run(engine.count([slot])) == self.run(self.memory.count([slot]))
         checkpoints = sorted(self.run(engine.checkpoints(slot)), key=lambda one: one.scope)

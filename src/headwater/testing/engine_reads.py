@@ -131,6 +131,11 @@ class ReadTests:
             assert await rig.engine.data(slot, [1, 2, 3, 4, 5]) == {3: b'{"n":1}', 5: b'{"n":2}'}
             assert [event.position for event in await rig.engine.history(slot, "a", 9)] == [6]
             assert await rig.engine.history(slot, "b", 9) == []
+            all_of = list(range(1, 9))
+            of_events = await rig.engine.at(Stream.EVENTS, slot.partition, all_of)
+            assert {position: entry.event for position, entry in of_events.items()} == {6: 1}
+            of_records = await rig.engine.at(Stream.RECORDS, slot.partition, all_of)
+            assert [of_records[position] for position in sorted(of_records)] == left
             assert not await rig.engine.trim(rig.clock.us, 2)
             # A record below the line that changes now leaves nothing behind there.
             await commit(rig.engine, slot, deleted(slot, "c", 3))
