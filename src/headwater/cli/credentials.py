@@ -7,7 +7,10 @@ import typer
 from headwater.cli import choosing, inputs, options, show
 from headwater.cli.client import path
 from headwater.cli.connection import connect
-from headwater.cli.failures import Failure
+from headwater.cli.failures import Exit, Failure
+
+NOT_CHECKED = "credential.not_checked"
+"""Code of the note of a credential that nothing has tried."""
 
 commands = options.group("Accounts of APIs, with what proves who we are. Secrets are never shown again.")
 
@@ -72,18 +75,55 @@ def show_credential(credential: options.CredentialName, json: options.Json = Fal
 
 @commands.command("check")
 def check(credential: options.CredentialName, json: options.Json = False) -> None:
-    """Try a credential at its API. Exits with 1 when it is refused."""
+    """Try a credential at its API. Exits with 1 when that does not work, with 4 when it cannot be tried."""
     client = connect()
     found = choosing.credential(client, credential)
     found = client.call("POST", path("v1", "credentials", found["id"], "check"))
+    works = found["health"]["status"] == "ok"
+    tried = all(note["code"] != NOT_CHECKED for note in found["health"]["notes"])
     if json:
         show.document(found)
-    elif found["health"]["status"] == "ok":
+    elif works and tried:
         show.say(f"{found['name']} works.")
     else:
         trouble(found)
-    if found["health"]["status"] == "error":
-        raise typer.Exit(1)
+    if not works:
+        raise typer.Exit(Exit.FAILED)
+    if not tried:
+        raise typer.Exit(Exit.REFUSED)
+
+
+@commands.command("update")
+def update(
+    credential: options.CredentialName,
+    properties: options.Set = None,
+    *,
+    name: Annotated[str | None, typer.Option(help="What you call it from now on.")] = None,
+    metadata: options.Metadata = None,
+    json: options.Json = False,
+) -> None:
+    """Change a credential: give it a new secret, say. Its syncs go on with it at once.
+
+    Properties that are not named stay as they are; NAME:=null takes one out.
+    """
+    body = {
+        "name": name,
+        "properties": inputs.named(properties, "--set") if properties else None,
+        "metadata": inputs.named(metadata, "--metadata") if metadata else None,
+    }
+    body = {member: value for member, value in body.items() if value is not None}
+    if not body:
+        raise Failure(
+            "Nothing to change was given.", exit_code=Exit.USAGE, fix="Such as --set token=@FILE or --name."
+        )
+    client = connect()
+    found = choosing.credential(client, credential)
+    found = client.call("PATCH", path("v1", "credentials", found["id"]), body)
+    if json:
+        show.document(found)
+    else:
+        show.say(f"Credential {found['id']} ({found['name']}) is changed.")
+        trouble(found)
 
 
 @commands.command("delete")
@@ -120,4 +160,7 @@ def wanted(
 def trouble(thing: Any) -> None:
     """Print the notes of something's health."""
     for note in thing["health"].get("notes", ()):
-        show.failure(Failure(note["text"]))
+        if thing["health"]["status"] == "ok":
+            show.note(note["text"])
+        else:
+            show.failure(Failure(note["text"]))

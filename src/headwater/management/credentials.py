@@ -122,7 +122,8 @@ class Credentials:
         """Make a credential, or renew the one of the same provider, upstream account and tenant.
 
         Returns it and whether it is new. It is tried first, to learn whose account it is; one that is
-        refused is kept and says so in its health. Raises: Invalid, Forbidden.
+        refused is kept and says so in its health. A renewed one keeps name, limit and metadata where none
+        are given. Raises: Invalid, Forbidden.
         """
         caller.require(Permission.ADMIN)
         provider = await self._providers.chosen(new.provider)
@@ -135,14 +136,14 @@ class Credentials:
         public, secret = _split(new.properties, kind)
         values = {
             "kind": kind.name,
-            "name": new.name or provider.title,
             "properties": to_json(public),
             "secrets": self._vault.seal(to_json(secret).encode()),
-            "rate_limit": None if new.rate_limit is None else to_json(_limit_json(new.rate_limit)),
-            "metadata": to_json(new.metadata),
             "health": to_json(tried.health),
             "updated_us": now_us,
         }
+        named = {} if new.name is None else {"name": new.name}
+        named |= {} if new.rate_limit is None else {"rate_limit": to_json(_limit_json(new.rate_limit))}
+        named |= {"metadata": to_json(new.metadata)} if new.metadata else {}
         table = schema.credentials
         same = (
             (table.c.provider == provider.name)
@@ -160,11 +161,11 @@ class Credentials:
                         account=account,
                         external_id=external_id,
                         created_us=now_us,
-                        **values,
+                        **{"name": provider.title, "metadata": "{}"} | named | values,
                     )
                 )
-            else:
-                await connection.execute(update(table).where(table.c.id == found).values(values))
+            else:  # what was not given stays as it was
+                await connection.execute(update(table).where(table.c.id == found).values(named | values))
             row = await visible(connection, caller, credential_id)
         return self._shown(row, provider), found is None
 
@@ -260,6 +261,12 @@ class Credentials:
         self, provider: Provider, kind: str, properties: Mapping[str, Any], before: Row[Any] | None = None
     ) -> _Tried:
         """Try a credential; the answer is its health, never an error."""
+        since = iso(from_us(self._clock.now_us()))
+        old: dict[str, Any] | None = None if before is None else json.loads(before.health)
+        if provider.check is None:  # nothing was learned: what its syncs have shown still stands
+            known: dict[str, Any] = old or {"status": "ok", "notes": [], "since": since}
+            others = [note for note in known["notes"] if note["code"] != NOT_CHECKED]
+            return _Tried(account=None, health=known | {"notes": [*others, _unchecked(provider)]})
         account: str | None = None
         notes: list[dict[str, str]] = []
         status = "ok"
@@ -269,10 +276,8 @@ class Credentials:
             status, notes = "error", [_note(error)]
         except Retry as error:
             status, notes = "warn", [_note(error)]
-        since = iso(from_us(self._clock.now_us()))
-        if before is not None:
-            old = json.loads(before.health)
-            since = old["since"] if old["status"] == status else since
+        if old is not None and old["status"] == status:
+            since = old["since"]
         return _Tried(account=account, health={"status": status, "notes": notes, "since": since})
 
     def _opened(self, row: Row[Any]) -> dict[str, Any]:
@@ -340,6 +345,8 @@ def default_limit(provider: Provider) -> RateLimit:
     )
 
 
+NOT_CHECKED = "credential.not_checked"
+"""Code of the note of a credential that nothing has tried."""
 _HASHED = "scrypt:"
 
 
@@ -400,6 +407,15 @@ def _limit_json(limit: RateLimit) -> dict[str, Any]:
         "interval": limit.interval,
         "max_concurrent_requests": limit.max_concurrent_requests,
     }
+
+
+def _unchecked(provider: Provider) -> dict[str, str]:
+    text = (
+        f"This credential could not be tried, since {provider.title} declares no request to try one with."
+        f" The first look of a sync shows whether it works. Give the document of {provider.name} a `check`"
+        " to have credentials tried."
+    )
+    return {"code": NOT_CHECKED, "text": text, "about": "credential"}
 
 
 def _note(error: Halt | Retry) -> dict[str, str]:

@@ -1,5 +1,5 @@
-"""Numbers that tell running processes that something was changed: one for syncs, one for providers, one for
-keys.
+"""Numbers that tell running processes that something was changed: one each for syncs, providers, keys and
+consumers.
 
 Whoever changes such a thing counts its number up in the same transaction; everybody else looks at the
 numbers from time to time. Not here: what is done about a change.
@@ -17,7 +17,7 @@ from headwater.kit.clock import Clock
 from headwater.store import schema
 from headwater.store.database import Database
 
-Topic = Literal["syncs", "providers", "keys"]
+Topic = Literal["syncs", "providers", "keys", "consumers"]
 
 _FRESH_SECONDS = 1.0
 """How old a looked-up number may be: a revoked key works at most so long in another process."""

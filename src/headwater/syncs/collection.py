@@ -296,6 +296,8 @@ class CollectionRun:
                     await self._look.wait()
 
     def _checked(self, started_us: int) -> None:
+        if self.work.progress.last_checked_us is None:
+            self.noted()  # the first answer of this run says something about the credential
         self.work.progress.last_checked_us = self.work.clock.now_us()
         if self.backfilled.is_set():
             before = self.work.progress.complete_us or 0

@@ -23,6 +23,8 @@ from headwater.store.database import Database
 from headwater.syncs.plan import Plan
 
 _LIST = 500
+REFUSED = frozenset({"provider.credential_refused", "provider.credential_invalid", "provider.forbidden"})
+"""Codes of notes that concern the credential of a sync, and other syncs with the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,12 +100,16 @@ class Ledger:
                 .values(initial_backfill_completed_us=self._clock.now_us())
             )
 
-    async def health(self, fence: Fence, plan: Plan, status: HealthStatus, notes: Sequence[Note]) -> None:
-        """Write a sync's health; `since` moves only when the status does."""
+    async def health(
+        self, fence: Fence, plan: Plan, status: HealthStatus, notes: Sequence[Note], *, worked: bool = False
+    ) -> None:
+        """Write a sync's health, and what it says of the credential; `since` moves only when the status does.
+
+        `worked`: the API has answered this run, so that nothing older need be said of the credential.
+        """
         now = iso(from_us(self._clock.now_us()))
-        since = plan.health.get("since", now) if plan.health.get("status") == status else now
         written = [{"code": note.code, "text": note.text, "about": note.about} for note in notes]
-        health = {"status": status, "notes": written, "since": since}
+        health = _health(status, written, plan.health, now)
         plan.health.clear()
         plan.health.update(health)
         async with self._database.write() as connection:
@@ -112,18 +118,27 @@ class Ledger:
                 .where(schema.syncs.c.id == plan.sync_id, _ours(fence))
                 .values(health=json.dumps(health))
             )
-            refused = [note for note in written if note["code"].startswith("provider.credential")]
-            credentials = schema.credentials
-            of_credential = {
-                "status": HealthStatus.ERROR if refused else HealthStatus.OK,
-                "notes": refused,
-                "since": since,
-            }
-            await connection.execute(
-                update(credentials)
-                .where(credentials.c.id == plan.credential_id, _ours(fence))
-                .values(health=json.dumps(of_credential))
-            )
+            await self._credential_health(connection, fence, plan.credential_id, now, worked=worked)
+
+    async def _credential_health(
+        self, connection: AsyncConnection, fence: Fence, credential_id: str, now: str, *, worked: bool
+    ) -> None:
+        """Write what the syncs of a credential say of it: whether the API refuses it to any of them."""
+        syncs, credentials = schema.syncs, schema.credentials
+        of_syncs = await connection.scalars(
+            select(syncs.c.health).where(syncs.c.credential_id == credential_id, syncs.c.status == "active")
+        )
+        refused = [note for one in of_syncs for note in json.loads(one)["notes"] if note["code"] in REFUSED]
+        if not refused and not worked:
+            return  # what trying it has shown still stands
+        ours = (credentials.c.id == credential_id, _ours(fence))
+        known = await connection.scalar(select(credentials.c.health).where(*ours))
+        if known is None:
+            return
+        status = HealthStatus.ERROR if refused else HealthStatus.OK
+        health = _health(status, refused, before := json.loads(known), now)
+        if health != before:
+            await connection.execute(update(credentials).where(*ours).values(health=json.dumps(health)))
 
     async def sweep_news(
         self,
@@ -195,6 +210,13 @@ class Ledger:
                 select(func.count()).select_from(schema.rejected).where(schema.rejected.c.slot.in_(slots))
             )
         return int(count or 0)
+
+
+def _health(
+    status: HealthStatus, notes: list[dict[str, str]], before: dict[str, Any], now: str
+) -> dict[str, Any]:
+    since = before.get("since", now) if before.get("status") == status else now
+    return {"status": status, "notes": notes, "since": since}
 
 
 def _ours(fence: Fence) -> Any:

@@ -75,7 +75,9 @@ class Plans:
     async def revision(self) -> int:
         """Return the number that grows with every change that running processes must notice."""
         async with self._database.read() as connection:
-            total = await connection.scalar(select(func.coalesce(func.sum(schema.revisions.c.number), 0)))
+            numbers = schema.revisions.c
+            ours = numbers.name.in_(("syncs", "providers"))
+            total = await connection.scalar(select(func.coalesce(func.sum(numbers.number), 0)).where(ours))
         return int(total or 0)
 
     async def active(self) -> set[str]:

@@ -211,7 +211,10 @@ class SyncRun:
             notes.append((HealthStatus.WARN, Note(code="objects.rejected", text=text)))
         order = (HealthStatus.ERROR, HealthStatus.WARN)
         status = next((s for s in order if any(s == of for of, _ in notes)), HealthStatus.OK)
-        await self.parts.ledger.health(self.fence, self.plan, status, [note for _, note in notes])
+        worked = any(run.work.progress.last_checked_us is not None for run in self.collections)
+        await self.parts.ledger.health(
+            self.fence, self.plan, status, [note for _, note in notes], worked=worked
+        )
 
     async def _note_backfilled(self) -> None:
         for run in self.collections:
