@@ -54,7 +54,7 @@ docs: setup  ## write the generated tables in docs/ anew
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 pins: setup  ## renew the pinned versions in requirements/
-	$(COMPILE) --upgrade --group dev --extra testing pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --upgrade --group dev --extra testing --extra targets pyproject.toml -o requirements/dev.txt
 	$(COMPILE) -c requirements/dev.txt pyproject.toml -o requirements/run.txt
 	echo uv | $(COMPILE) -c requirements/dev.txt - -o requirements/uv.txt
 
