@@ -334,3 +334,32 @@ def test_following_tells_of_a_gap(headwater: Headwater, world: World) -> None:
     found = headwater("events", "--follow", "--cursor", "1")
     assert found.code == Exit.GAP
     assert "Too late." in found.err
+
+
+def test_a_credential_that_cannot_be_tried_is_not_said_to_work(headwater: Headwater, world: World) -> None:
+    """Exit code 4 and why, not 0."""
+    found = credential(100, "Acme")
+    found["health"]["notes"] = [{"code": "credential.not_checked", "text": "It has no check.", "about": ""}]
+    world.families["credentials"] = [found]
+    outcome = headwater("credential", "check", "Acme")
+    assert outcome.code == Exit.REFUSED
+    assert "works" not in outcome.out
+    assert "It has no check." in outcome.err
+    assert headwater("credential", "check", "Acme", "--json").code == Exit.REFUSED
+
+
+def test_a_check_without_an_answer_has_not_worked(headwater: Headwater, world: World) -> None:
+    """A warning, too, is no success for a script."""
+    world.families["credentials"] = [credential(100, "Acme", health=health("warn", "No answer."))]
+    assert headwater("credential", "check", "Acme").code == Exit.FAILED
+
+
+def test_a_credential_gets_a_new_secret(headwater: Headwater, world: World, tmp_path: Path) -> None:
+    """Only what is named is sent; the secret may come out of a file."""
+    (tmp_path / "token").write_text("n3w\n")
+    found = headwater("credential", "update", "Acme", "--set", f"token=@{tmp_path / 'token'}", "--name", "A")
+    assert found.code == Exit.OK
+    assert sent(world, "PATCH") == [{"properties": {"token": "n3w"}, "name": "A"}]
+    assert "n3w" not in found.out + found.err
+    assert headwater("credential", "update", "A", "--metadata", "team=x", "--json").json["name"] == "A"
+    assert headwater("credential", "update", "A").code == Exit.USAGE

@@ -20,6 +20,10 @@ async def read_since(_http: Http, _scope: Scope | None, _since: Since, _resume: 
     yield Page(observed=(), asked_us=0)
 
 
+async def check(_http: Http) -> str | None:
+    """Say that credentials can be tried; `Api.check` is what tries them."""
+
+
 TOKEN = CredentialKind(
     name="token",
     schema={
@@ -48,6 +52,7 @@ CRM = Provider(
         Collection(name="deal", read_all=read_all, read_since=read_since, read_removed=read_since),
         Collection(name="note", read_all=read_all, parent="deal", updated_at_source="observed"),
     ),
+    check=check,
     config_schema={"type": "object", "properties": {"site": {"type": "string", "minLength": 1}}},
 )
 

@@ -1,12 +1,16 @@
 """Credentials: an upsert by account, secrets sealed and masked, and what trying one shows."""
 
+import json
+
 import pytest
+from sqlalchemy import update
 from tests.management.office import ADMIN, Office, tenant
 
 from headwater.errors import Forbidden, InUse, Invalid, NotFound
 from headwater.management.credentials import CredentialChange, NewCredential, RateLimit
 from headwater.management.listing import Wanted
 from headwater.model.secret import MASK
+from headwater.store import schema
 
 
 async def test_p8_secrets_are_sealed_in_the_row_and_masked_in_the_answer(here: Office) -> None:
@@ -88,6 +92,41 @@ async def test_a_check_keeps_since_while_nothing_changes(here: Office) -> None:
     made = await here.credential()
     here.clock.move(60)
     assert (await here.services.credentials.check(ADMIN, made.id)).health["since"] == made.health["since"]
+
+
+async def test_renewing_keeps_what_is_not_given(here: Office) -> None:
+    """A script that imports a new token takes away neither a person's name for it nor its limit."""
+    here.api.accounts |= {"one": "acme", "two": "acme"}
+    own = RateLimit(allowed_requests=5, interval=1.0)
+    first = await here.credential(token="one", name="Acme's CRM", rate_limit=own, metadata={"team": "x"})
+    again = await here.credential(token="two")
+    assert again.id == first.id
+    assert (again.name, again.rate_limit, again.metadata) == ("Acme's CRM", own, {"team": "x"})
+
+
+async def test_what_cannot_be_tried_is_not_said_to_work(here: Office) -> None:
+    """A provider without a check: the note says so, and what is known of it otherwise stays."""
+    new = NewCredential(
+        provider="billing",
+        kind=None,
+        name=None,
+        properties={},
+        rate_limit=None,
+        external_id=None,
+        metadata={},
+    )
+    made, _ = await here.services.credentials.put(ADMIN, new)
+    assert [note["code"] for note in made.health["notes"]] == ["credential.not_checked"]
+    refused = {"code": "provider.credential_refused", "text": "Refused.", "about": "billing:invoice"}
+    known = {"status": "error", "notes": [refused], "since": "2024-11-19T00:00:00.000000Z"}
+    async with here.database.write() as connection:
+        await connection.execute(update(schema.credentials).values(health=json.dumps(known)))
+    for _ in range(2):
+        checked = await here.services.credentials.check(ADMIN, made.id)
+        assert checked.health["status"] == "error"
+        assert checked.health["since"] == known["since"]
+        codes = [note["code"] for note in checked.health["notes"]]
+        assert codes == ["provider.credential_refused", "credential.not_checked"]
 
 
 async def test_a_change_merges_properties_and_keeps_masked_ones(here: Office) -> None:

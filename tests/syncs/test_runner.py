@@ -4,6 +4,7 @@ Leaves out: real processes and real time-outs (journeys).
 """
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -218,6 +219,60 @@ async def test_a_halt_is_told_and_ends_when_a_person_acts(house: House) -> None:
 
         async def well() -> bool:
             return (await house.services.syncs.get(ADMIN, sync_id)).sync.health.status == HealthStatus.OK
+
+        await until(well)
+
+
+@pytest.mark.parametrize("code", ["provider.credential_refused", "provider.forbidden"])
+async def test_what_a_sync_meets_shows_in_its_credentials_health(house: House, code: str) -> None:
+    """Refused to a sync, it is in trouble until the API answers again; another sync hides nothing."""
+
+    async def status(credential_id: str) -> str:
+        return (await house.services.credentials.get(ADMIN, credential_id)).health["status"]
+
+    async with house.running():
+        other = (await house.services.syncs.get(ADMIN, await house.sync())).sync
+        await until(lambda: _is(house, other.id, CollectionState.LIVE))
+        house.shelf.failures = [Halt("Refused.", code=code, fix="Give a new key.")] * 50
+        sync_id = await house.sync()
+        await until(lambda: _is(house, sync_id, CollectionState.FAILED))
+
+        async def in_trouble() -> bool:
+            return await status(other.credential_id) == "error"
+
+        await until(in_trouble)
+        [note, *_] = (await house.services.credentials.get(ADMIN, other.credential_id)).health["notes"]
+        assert note["code"] == code
+        house.shelf.failures.clear()
+        for one in (other.id, sync_id):
+            await house.services.syncs.check(ADMIN, one)
+
+        async def well() -> bool:
+            return await status(other.credential_id) == "ok"
+
+        await until(well)
+
+
+async def test_a_credential_that_was_not_reachable_when_it_was_entered_is_well_once_a_sync_works(
+    house: House,
+) -> None:
+    """What is said of it is what is known now."""
+    async with house.running():
+        house.shelf.failures = [Retry("No answer.", after=timedelta(days=1))]
+        sync = (await house.services.syncs.get(ADMIN, await house.sync())).sync
+        health = {"status": "warn", "notes": [], "since": "2024-11-19T00:00:00.000000Z"}
+        async with house.database.write() as connection:
+            await connection.execute(update(schema.credentials).values(health=json.dumps(health)))
+
+        async def failed() -> bool:
+            return not house.shelf.failures
+
+        await until(failed)
+        await house.services.syncs.check(ADMIN, sync.id)
+
+        async def well() -> bool:
+            found = await house.services.credentials.get(ADMIN, sync.credential_id)
+            return found.health["status"] == "ok"
 
         await until(well)
 

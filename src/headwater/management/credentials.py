@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ from headwater.management.caller import Caller, Permission
 from headwater.management.listing import Page, Wanted, to_json
 from headwater.management.providers import Providers
 from headwater.model.secret import MASK
+from headwater.model.sync import Note
 from headwater.providers.provider import CredentialKind, Provider
 from headwater.store import schema
 from headwater.store.database import Database
@@ -265,8 +266,9 @@ class Credentials:
         old: dict[str, Any] | None = None if before is None else json.loads(before.health)
         if provider.check is None:  # nothing was learned: what its syncs have shown still stands
             known: dict[str, Any] = old or {"status": "ok", "notes": [], "since": since}
-            others = [note for note in known["notes"] if note["code"] != NOT_CHECKED]
-            return _Tried(account=None, health=known | {"notes": [*others, _unchecked(provider)]})
+            unchecked = _unchecked(provider)
+            others = [note for note in known["notes"] if note["code"] != unchecked["code"]]
+            return _Tried(account=None, health=known | {"notes": [*others, unchecked]})
         account: str | None = None
         notes: list[dict[str, str]] = []
         status = "ok"
@@ -345,8 +347,6 @@ def default_limit(provider: Provider) -> RateLimit:
     )
 
 
-NOT_CHECKED = "credential.not_checked"
-"""Code of the note of a credential that nothing has tried."""
 _HASHED = "scrypt:"
 
 
@@ -415,7 +415,7 @@ def _unchecked(provider: Provider) -> dict[str, str]:
         f" The first look of a sync shows whether it works. Give the document of {provider.name} a `check`"
         " to have credentials tried."
     )
-    return {"code": NOT_CHECKED, "text": text, "about": "credential"}
+    return asdict(Note(code="credential.not_checked", text=text, about="credential"))
 
 
 def _note(error: Halt | Retry) -> dict[str, str]:
