@@ -35,7 +35,7 @@ class Item(msgspec.Struct, frozen=True, gc=False):
     record_id: str
     """The record's own id (a UUID), the same for all its versions and events."""
     message_id: str
-    """The same at every repeat, no other's: an event's `event_id`; for records `<record id>:<updated_idx>`."""
+    """The same at every repeat, no other's: an event's `event_id`; of records `<record id>:<updated_idx>`."""
     json: bytes
 
     @property
