@@ -109,20 +109,21 @@ def test_what_is_not_as_declared_is_rejected_alone(
 
 
 @pytest.mark.parametrize(
-    ("raw", "reason"),
+    ("raw", "id", "reason"),
     [
-        (b'{"id": "a", "x": "\xff"}', "not valid JSON"),
-        (b'{"id": "a", "x": NaN}', "not valid JSON"),
-        (b'{"id": "\\u0000"}', "no database keeps"),
-        (b'{"id": "\\ud800"}', "no database keeps"),
+        (b'{"id": "a", "x": "\xff"}', "a", "not valid JSON"),
+        (b'{"id": "a", "x": NaN}', "a", "not valid JSON"),
+        (b'{"id": "\\u0000"}', "\0", "no database keeps"),
+        (b'{"id": "\\ud800"}', "\ud800", "no database keeps"),
     ],
 )
-def test_what_only_the_careful_way_sees(raw: bytes, reason: str) -> None:
-    """A page with something odd in it is read object by object."""
+def test_what_only_the_careful_way_sees(raw: bytes, id: str, reason: str) -> None:
+    """A page with something odd in it is read object by object; what is rejected is told with its id."""
     body = b'[{"id": 1}, %b, {"id": 2}]' % raw
     sighted = reader(PLAIN)(cutter("")(body), "")
     assert [one.id for one in sighted.observed] == ["1", "2"]
-    [(_, why)] = reasons(sighted)
+    [(told, why)] = reasons(sighted)
+    assert told == id
     assert reason in why
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import xxhash
 
-from headwater.errors import HeadwaterError
+from headwater.errors import HeadwaterError, Reject
 from headwater.kit.http import Http
 from headwater.model.record import Observed
 from headwater.providers.provider import Collection, Page, Scope, Since
@@ -30,6 +30,8 @@ class Shelf:
     """The same for single reads."""
     hidden: set[str] = field(default_factory=set[str])
     """Ids that are not shown yet."""
+    unreadable: list[Reject] = field(default_factory=list[Reject])
+    """What the first page of every listing shows and nobody can read."""
     pages: int = 0
     versions: bool = True
 
@@ -73,6 +75,7 @@ class Shelf:
             end = start + PAGE
             yield Page(
                 observed=[self._observed(one) for one in rows[start:end]],
+                rejected=[] if start else list(self.unreadable),
                 asked_us=self.now_us,
                 resume=end if end < len(rows) else None,
                 estimated_total=len(rows),

@@ -88,6 +88,19 @@ async def test_an_id_that_no_database_keeps_is_rejected(engine: MemoryStreams, i
     shown.encode()
 
 
+async def test_an_id_that_a_provider_could_not_keep_is_told_with_its_reason(engine: MemoryStreams) -> None:
+    """It is not one of those without an id, and not counted among them; two spellings alike are one."""
+    why = "Its id at id has a character that no database keeps."
+    bad = [Reject(why, context={"id": id}) for id in ("a\0", "a\\u0000", "\ud800")]
+    await into(engine, page(rejected=[Reject("It has no id."), *bad, Reject("It is no object.")]))
+    assert engine.rejected == {
+        (SLOT.number, "(no id) 1"): "It has no id.",
+        (SLOT.number, "a\\u0000"): why,
+        (SLOT.number, "\\ud800"): why,
+        (SLOT.number, "(no id) 2"): "It is no object.",
+    }
+
+
 async def test_objects_without_id_are_told(engine: MemoryStreams) -> None:
     """Each of a page is an entry of the list, by its number among them; the next look tells of them again."""
     for _ in range(2):

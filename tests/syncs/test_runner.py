@@ -17,13 +17,14 @@ from sqlalchemy import update
 from tests.syncs.conftest import events, records
 from tests.syncs.shelf import Shelf
 
-from headwater.errors import Halt, Retry
+from headwater.errors import Halt, Reject, Retry
 from headwater.kit.budget import Bucket, Urgency
 from headwater.kit.clock import SystemClock
 from headwater.kit.http import Http
 from headwater.kit.tasks import ended
 from headwater.management.caller import Caller, Permission
 from headwater.management.credentials import NewCredential
+from headwater.management.listing import Wanted
 from headwater.management.services import Services, services
 from headwater.management.syncs import NewSync, SyncChange
 from headwater.model.sync import CollectionState, HealthStatus, Status
@@ -275,6 +276,46 @@ async def test_a_credential_that_was_not_reachable_when_it_was_entered_is_well_o
             return found.health["status"] == "ok"
 
         await until(well)
+
+
+@pytest.mark.parametrize("activity", ["backfill", "sweep"])
+async def test_what_could_not_be_read_is_forgotten_when_a_whole_listing_does_not_meet_it_again(
+    house: House, activity: str
+) -> None:
+    """Also what has no id; what is still there stays, and the health follows."""
+    house.shelf.unreadable = [Reject("It has no id."), *(Reject("Odd.", context={"id": id}) for id in "xy")]
+    async with house.running():
+        sync_id = await house.sync()
+        await until(lambda: _is(house, sync_id, CollectionState.LIVE))
+
+        async def unreadable() -> list[str]:
+            page = await house.services.orders.rejected(ADMIN, sync_id, Wanted())
+            return sorted(one.upstream_id for one in page.items)
+
+        async def health() -> list[str]:
+            notes = (await house.services.syncs.get(ADMIN, sync_id)).sync.health.notes
+            return [note.code for note in notes]
+
+        async def listed_again() -> None:
+            if activity == "backfill":
+                await house.services.orders.backfill(ADMIN, sync_id, None)
+            else:
+                await house.services.orders.sweep(ADMIN, sync_id, "shelf:thing", confirm=False)
+
+        assert await unreadable() == ["(no id) 1", "x", "y"]
+        house.shelf.unreadable.pop()
+        house.shelf.unreadable.pop(0)
+        await listed_again()
+        await until(lambda: _says(unreadable, ["x"]))
+        await until(lambda: _says(health, ["objects.rejected"]))
+        house.shelf.unreadable.clear()
+        await listed_again()
+        await until(lambda: _says(unreadable, []))
+        await until(lambda: _says(health, []))
+
+
+async def _says(ask: Callable[[], Awaitable[list[str]]], wanted: list[str]) -> bool:
+    return await ask() == wanted
 
 
 async def test_a_long_wait_is_told_and_ends_when_a_person_looks(house: House) -> None:

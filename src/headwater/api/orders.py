@@ -54,5 +54,8 @@ async def list_sweeps(parts: Here, caller: Reader, sync_id: str, wanted: Paged) 
 
 @router.get("/rejected", response_model=Listed[RejectedShape])
 async def list_rejected(parts: Here, caller: Reader, sync_id: str, wanted: Paged) -> object:
-    """List objects that could not be read as their collection says, with reasons."""
+    """List objects that could not be read as their collection says, with reasons.
+
+    One leaves the list once it can be read, or when a backfill or a sweep has read everything without it.
+    """
     return listed(await parts.services.orders.rejected(caller, sync_id, wanted), RejectedShape.of)

@@ -108,8 +108,11 @@ class CollectionRun:
             if backfill_id is not None:
                 self._started_us = self._started_us or self.work.clock.now_us()
                 self._become(CollectionState.BACKFILLING)
+                begun = self.work.saved.get((DETECTOR, ""), {}).get("id") == backfill_id
+                before = None if begun else await self.ledger.last_rejected(self.work.slot)
                 await self._attempted("backfill", lambda id=backfill_id: backfill(self.work, id))
                 await self._backfill_done(backfill_id)
+                await self._forget_rejected(before)
             self._become(CollectionState.LIVE)
             self.backfilled.set()
             if self.plan.backfill_id == backfill_id:
@@ -198,7 +201,10 @@ class CollectionRun:
             known=lambda ids: self.ledger.suspects(self.work.slot, ids),
             replace=lambda missing: self.ledger.replace_suspects(self.work.slot, missing),
         )
+        before = await self.ledger.last_rejected(self.work.slot)
         swept = await sweep(self.work, suspects, urgency=urgency, confirmed=plan.sweep_confirmed)
+        if swept.read:
+            await self._forget_rejected(before)
         await self._sweep_done(plan, swept)
         return swept
 
@@ -231,6 +237,11 @@ class CollectionRun:
                 complete_us=plan.complete_us,
                 backfill_id=self.plan.backfill_id,
             )
+
+    async def _forget_rejected(self, before_us: int | None) -> None:
+        """Forget the objects that could not be read before, now that a whole listing did not meet them."""
+        if before_us is not None and await self.ledger.forget_rejected(self.fence, self.work.slot, before_us):
+            self.noted()
 
     # --- trying, waiting, telling -------------------------------------------------------------------------
 

@@ -159,10 +159,13 @@ def _can_keep(text: str) -> bool:
 def _rejected(slot: Slot, pages: Sequence[Page], unreadable: Iterable[tuple[str, str]]) -> list[Rejected]:
     """Return the objects that could not be read, each id once, in a spelling that can be stored."""
     reasons: dict[str, str] = {}
-    for number, reject in enumerate((one for page in pages for one in page.rejected), 1):
-        reasons[reject.context.get("id") or f"{_NO_ID} {number}"] = reject.message
-    reasons.update(unreadable)
-    return [Rejected(slot.number, _shown(id), reason) for id, reason in reasons.items()]
+    nameless = 0
+    for reject in (one for page in pages for one in page.rejected):
+        id = reject.context.get("id")
+        nameless += id is None
+        reasons[f"{_NO_ID} {nameless}" if id is None else _shown(id)] = reject.message
+    reasons.update((_shown(id), reason) for id, reason in unreadable)
+    return [Rejected(slot.number, id, reason) for id, reason in reasons.items()]
 
 
 def _shown(id: str) -> str:

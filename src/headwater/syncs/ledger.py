@@ -211,6 +211,25 @@ class Ledger:
             )
         return int(count or 0)
 
+    async def last_rejected(self, slot: Slot) -> int | None:
+        """Return when an object of a slot could last not be read; None where all can be."""
+        rejected = schema.rejected
+        async with self._database.read() as connection:
+            return await connection.scalar(
+                select(func.max(rejected.c.rejected_us)).where(rejected.c.slot == slot.number)
+            )
+
+    async def forget_rejected(self, fence: Fence, slot: Slot, until_us: int) -> int:
+        """Forget the objects of a slot that could not be read until then, and not since; return how many."""
+        rejected = schema.rejected
+        async with self._database.write() as connection:
+            gone = await connection.execute(
+                delete(rejected).where(
+                    rejected.c.slot == slot.number, rejected.c.rejected_us <= until_us, _ours(fence)
+                )
+            )
+        return gone.rowcount
+
 
 def _health(
     status: HealthStatus, notes: list[dict[str, str]], before: dict[str, Any], now: str

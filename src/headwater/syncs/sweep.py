@@ -40,7 +40,10 @@ class Suspects:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """What a whole sweep found. `braked`: it stopped before deleting, because too much was missing."""
+    """What a whole sweep found. `braked`: it stopped before deleting, because too much was missing.
+
+    `read`: it read every object, not only ids, and not only that nothing had changed.
+    """
 
     started_us: int
     seen: int
@@ -48,6 +51,7 @@ class Swept:
     deleted: int
     changed: int
     braked: bool = False
+    read: bool = False
 
 
 async def sweep(
@@ -88,6 +92,7 @@ async def sweep(
         deleted=deleted,
         changed=listed.changed,
         braked=braked,
+        read=work.collection.read_ids is None or _conditionally(work) is not None,
     )
 
 

@@ -176,6 +176,8 @@ def _careful(fields: Fields, *, bodies: bool, gone: bool) -> _Careful:
         id = ""
         try:
             id = prefix + _id(raw, fields.id)
+            if "\0" in id or not _storable(id):
+                raise _Unreadable(f"Its id at {fields.id} has a character that no database keeps.")
             jsonbytes.compact(raw)
             updated = _instant(raw, fields.updated_at)
             created = _instant(raw, fields.created_at)
@@ -225,10 +227,7 @@ def _id(raw: bytes, path: str) -> str:
     id = _get(raw, path)
     if isinstance(id, bool) or not isinstance(id, (str, int)) or id == "":
         raise _Unreadable(f"It has neither text nor a whole number at {path}, where its id should be.")
-    text = str(id)
-    if "\0" in text or not _storable(text):
-        raise _Unreadable(f"Its id at {path} has a character that no database keeps.")
-    return text
+    return str(id)
 
 
 def _storable(text: str) -> bool:
