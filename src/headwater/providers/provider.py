@@ -79,6 +79,101 @@ An object that is gone (404, 410) is a page with one `Observed` that is `deleted
 """
 
 
+ReadMany = Callable[[Http, Scope | None, Sequence[str]], Awaitable[Page]]
+"""`(http, scope, upstream_ids)`: objects in their canonical shape; those that are gone are `deleted`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What a feed or a push says of one object.
+
+    `observed` is the object in its collection's canonical shape, or its deletion. Without it the news is a
+    hint: the object is fetched.
+    """
+
+    collection: str
+    id: str
+    observed: Observed | None = None
+    parent_id: str | None = None
+    """Upstream id of the parent record, where the collection is read per parent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedPage:
+    """A part of a feed, oldest news first.
+
+    `position` goes on after it: a JSON object whose `at` is the instant (µs) up to which the feed is known
+    to be read whole. `more`: the feed goes on at once.
+    """
+
+    news: Sequence[News]
+    asked_us: int
+    position: Mapping[str, JSON]
+    more: bool = False
+
+
+ReadFeed = Callable[[Http, "Mapping[str, JSON] | None"], AsyncIterator[FeedPage]]
+"""`(http, position)`: what the feed has after a position, to its end. Without one: a page with no news, whose
+position is now.
+
+Reads a trailing window again where the feed is late or out of order. Raises: Retry, Halt, and Gone when the
+position is older than the feed reaches: then the collections must be listed anew.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """An API's own feed of changes, for all collections that are `fed`."""
+
+    read: ReadFeed
+    reaches: timedelta
+    """How far back the API keeps it; a sync that is nearly as far behind says so in its health."""
+    poll_every: tuple[timedelta, timedelta] = (timedelta(seconds=1), timedelta(seconds=10))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """A webhook's request, understood. `delivery_id`: the same when the API sends it again.
+
+    `account` is the upstream account that it speaks of, by which pushes to an app find their sync.
+    """
+
+    delivery_id: str
+    topic: str
+    news: Sequence[News] = ()
+    account: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A webhook's request as it came. Header names are in lower case."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """How an API pushes.
+
+    `verify(received, secrets)` raises Refused `webhook.signature` unless one of the secrets made the
+    signature, and it is fresh. `read(received)` is called only after that; it raises Reject for a body that
+    it cannot read. Both are pure.
+    """
+
+    verify: Callable[[Received, Sequence[str]], None]
+    read: Callable[[Received], Push]
+    register: "Callable[[Http, str, str], Awaitable[JSON]] | None" = None
+    """`(http, url, secret)`: have the API push there; its answer is kept. None where only a person can."""
+    unregister: "Callable[[Http, JSON], Awaitable[None]] | None" = None
+    instructions: str = ""
+    """What a person pastes where, in Markdown, with `{url}` and `{secret}`."""
+    tolerance: timedelta = timedelta(minutes=5)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collection:
     """A class of objects of an API: how it is read and how its changes and deletes are seen."""
@@ -92,6 +187,8 @@ class Collection:
     read_removed: ReadSince | None = None
     """Where the API lists what was deleted: pages of `Observed` that are `deleted`."""
     read_one: ReadOne | None = None
+    read_many: ReadMany | None = None
+    """Where the API reads several objects by id in one request."""
     read_ids: ReadAll | None = None
     """A cheaper listing for sweeps, whose `Observed` carry ids and an empty `raw`. Default: `read_all`."""
     parent: str | None = None
@@ -100,6 +197,8 @@ class Collection:
     """`read_since` takes no time: it reads the whole list, and says when nothing has changed (304)."""
     since_in_order: bool = False
     """`read_since` gives objects by ascending update time, so that each page moves the checkpoint."""
+    fed: bool = False
+    """The provider's feed tells of every change: the list is read for backfills and sweeps only."""
     sees_deletes: bool = False
     """Deletes show as tombstones in `read_since` or `read_removed`; a sweep is then only a safety net."""
     updated_at_source: str = "upstream"
@@ -147,6 +246,8 @@ class Provider:
     collections: tuple[Collection, ...]
     check: Callable[[Http], Awaitable[str | None]] | None = None
     """Try a credential: returns the upstream account's name where the API tells. Raises: Halt, Retry."""
+    feed: Feed | None = None
+    webhook: Webhook | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     config_schema: Mapping[str, JSON] = field(default_factory=dict[str, JSON])
     version: int = 1
