@@ -221,6 +221,19 @@ def test_orders_to_a_sync(headwater: Headwater, world: World) -> None:
     ]
 
 
+def test_records_of_a_sync_that_is_gone_are_deleted_by_its_id(headwater: Headwater, world: World) -> None:
+    """Removing it without them says how; a name, or nothing left, is not found."""
+    kept = headwater("sync", "delete", "First", "--yes")
+    assert f"headwater sync delete {uuid(1)} --records" in kept.err
+    gone = {"status": 404, "code": "sync.not_found", "detail": "There is no such sync."}
+    world.answers[f"/v1/syncs/{uuid(1)}"] = [(404, gone), (204, None), (404, gone), (404, gone)]
+    assert headwater("sync", "delete", uuid(1), "--records", "--yes").code == Exit.OK
+    assert ("DELETE", f"/v1/syncs/{uuid(1)}?records=delete", None) in world.requests
+    assert headwater("sync", "delete", uuid(1), "--records", "--yes").code == Exit.NOT_FOUND
+    assert headwater("sync", "delete", uuid(1), "--yes").code == Exit.NOT_FOUND
+    assert headwater("sync", "delete", "First", "--records", "--yes").code == Exit.NOT_FOUND
+
+
 def test_nothing_is_deleted_unasked(
     headwater: Headwater, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

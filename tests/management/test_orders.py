@@ -6,6 +6,7 @@ from tests.management.office import ADMIN, Office
 
 from headwater.errors import InUse, Invalid
 from headwater.management.listing import Wanted
+from headwater.model.sync import Status
 from headwater.store import schema
 
 
@@ -32,6 +33,23 @@ async def test_all_collections_where_none_is_named(here: Office) -> None:
     assert page.has_more
     rest = await here.services.orders.backfills(ADMIN, view.sync.id, Wanted(after_cursor=page.cursor))
     assert [one.outcome for one in (*page.items, *rest.items)] == [None] * 3 + ["completed"] * 3
+
+
+async def test_a_paused_sync_takes_no_orders(here: Office) -> None:
+    """It would say yes and do nothing."""
+    view = await here.sync(status=Status.PAUSED)
+    for order in (
+        here.services.orders.backfill(ADMIN, view.sync.id, None),
+        here.services.orders.sweep(ADMIN, view.sync.id, "crm:contact", confirm=False),
+        here.services.orders.sweep(ADMIN, view.sync.id, "crm:contact", confirm=True),
+        here.services.syncs.check(ADMIN, view.sync.id),
+    ):
+        with pytest.raises(InUse) as refused:
+            await order
+        assert refused.value.error_code == "sync.paused"
+        assert "resume" in str(refused.value.fix)
+    assert (await here.services.syncs.get(ADMIN, view.sync.id)).sync.checks == 0
+    assert await here.rows("sweeps") == []
 
 
 async def test_an_unknown_collection_is_refused_with_the_nearest(here: Office) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from sqlalchemy import insert
-from tests.management.office import ADMIN, Office
+from tests.management.office import ADMIN, Office, tenant
 
 from headwater.errors import NotFound
 from headwater.management import removal
@@ -50,6 +50,33 @@ async def test_deleted_records_get_an_event_each(here: Office, monkeypatch: pyte
     assert {one.event for one in events} == {EventKind.DELETED}
     assert {(one.upstream_id, one.data, one.created_us) for one in events} >= {("c3", b'{"n":3}', 4)}
     assert {one.records for one in (await here.engine.count([slot, other])).values()} == {0}
+
+
+async def test_records_that_were_kept_can_be_deleted_later(here: Office) -> None:
+    """By the id of the sync that is gone, with an event each, once; and only by those who may (P12)."""
+    view = await here.sync(external_id="org")
+    slot = await here.slot(view.sync.id)
+    await here.write(slot, "c1", {"n": 1})
+    remove = here.services.removal.remove
+    await remove(ADMIN, view.sync.id, with_records=False)
+    for caller, with_records in ((tenant("other"), True), (ADMIN, False)):
+        with pytest.raises(NotFound):
+            await remove(caller, view.sync.id, with_records=with_records)
+    assert (await here.engine.count([slot]))[slot.number].records == 1
+    await remove(tenant("org"), view.sync.id, with_records=True)
+    last = await here.engine.record(slot, "c1")
+    assert last is not None
+    assert last.event == EventKind.DELETED
+    with pytest.raises(NotFound):
+        await remove(ADMIN, view.sync.id, with_records=True)
+
+
+async def test_p12_another_tenants_sync_is_not_even_paused(here: Office) -> None:
+    """It does not exist for the key."""
+    view = await here.sync(external_id="org")
+    with pytest.raises(NotFound):
+        await here.services.removal.remove(tenant("other"), view.sync.id, with_records=True)
+    assert (await here.services.syncs.get(ADMIN, view.sync.id)).sync.status == "active"
 
 
 async def test_removal_goes_on_where_it_was(here: Office, monkeypatch: pytest.MonkeyPatch) -> None:

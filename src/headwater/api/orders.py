@@ -16,6 +16,7 @@ router = APIRouter(prefix="/v1/syncs/{sync_id}", tags=["syncs"])
     "/backfills",
     response_model=BackfillsStarted,
     status_code=202,
+    responses={409: {"description": "The sync is paused."}},
     dependencies=[Depends(media_types(*JSON_TYPES))],
 )
 async def start_backfills(
@@ -37,7 +38,7 @@ async def list_backfills(parts: Here, caller: Reader, sync_id: str, wanted: Page
     "/sweeps",
     response_model=SweepShape,
     status_code=202,
-    responses={409: {"description": "There is nothing to confirm."}},
+    responses={409: {"description": "There is nothing to confirm, or the sync is paused."}},
     dependencies=[Depends(media_types(*JSON_TYPES))],
 )
 async def order_sweep(parts: Here, caller: Admin, sync_id: str, body: SweepInput) -> object:

@@ -1,6 +1,6 @@
 """`/v1/syncs`: made, listed, changed, removed."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query
 
@@ -68,6 +68,9 @@ async def change_sync(parts: Here, caller: Admin, sync_id: str, body: SyncPatch)
     return SyncShape.of(await parts.services.syncs.change(caller, sync_id, change))
 
 
+_PAUSED: dict[int | str, dict[str, Any]] = {409: {"description": "The sync is paused."}}
+
+
 @router.delete("/{sync_id}", status_code=204)
 async def delete_sync(
     parts: Here,
@@ -78,11 +81,11 @@ async def delete_sync(
         Query(description="`keep` leaves them readable; `delete` gives each a `deleted` event first."),
     ] = "keep",
 ) -> None:
-    """Remove a sync."""
+    """Remove a sync; with `records=delete` also the records of one that was removed without them."""
     await parts.services.removal.remove(caller, sync_id, with_records=records == "delete")
 
 
-@router.post("/{sync_id}/check", response_model=SyncShape, status_code=202)
+@router.post("/{sync_id}/check", response_model=SyncShape, status_code=202, responses=_PAUSED)
 async def check_sync(parts: Here, caller: Admin, sync_id: str) -> object:
     """Look for changes now."""
     return SyncShape.of(await parts.services.syncs.check(caller, sync_id))

@@ -242,14 +242,24 @@ def delete(
     ] = False,
     yes: options.Yes = False,
 ) -> None:
-    """Remove a sync. Its records stay unless --records is given."""
+    """Remove a sync. Its records stay unless --records is given.
+
+    With --records also what a sync that was removed before has left: give its id.
+    """
     client = connect()
-    found = choosing.sync(client, sync)
+    try:
+        found = choosing.sync(client, sync)
+    except Failure as failed:
+        if not (records and choosing.is_id(sync) and failed.exit_code is Exit.NOT_FOUND):
+            raise
+        found = {"id": sync, "name": sync}  # its records may be there still
     also = " and delete its records" if records else ""
     choosing.confirm(f"Remove the sync {found['name']}{also}?", yes=yes)
     query = {"records": "delete" if records else "keep"}
     client.call("DELETE", path("v1", "syncs", found["id"]), query=query)
     show.say(f"Removed {found['name']}.")
+    if not records:
+        show.note(f"Its records stay. To delete them later: headwater sync delete {found['id']} --records")
 
 
 def patched(sync: str, change: dict[str, Any], said: str, *, json: bool) -> None:

@@ -19,7 +19,7 @@ from headwater.kit.ids import new_id
 from headwater.management import listing, schemas
 from headwater.management.caller import Caller, Permission
 from headwater.management.listing import Page, Wanted
-from headwater.management.sync_views import Progress, progress, visible
+from headwater.management.sync_views import Progress, active, progress, visible
 from headwater.model.sync import CollectionState
 from headwater.store import schema
 from headwater.store.database import Database
@@ -64,11 +64,14 @@ class Orders:
     async def backfill(
         self, caller: Caller, sync_id: str, collection_ids: Sequence[str] | None
     ) -> tuple[Progress, ...]:
-        """Start the backfill of these collections (None: of all) anew. Raises: NotFound, Invalid."""
+        """Start the backfill of these collections (None: of all) anew.
+
+        Raises: NotFound, Invalid, InUse while the sync is paused.
+        """
         caller.require(Permission.ADMIN)
         now_us = self._clock.now_us()
         async with self._revisions.changing("syncs") as connection:
-            await visible(connection, caller, sync_id)
+            await active(connection, caller, sync_id)
             slots = await _selected(connection, sync_id, collection_ids)
             await start_backfills(connection, list(slots), now_us)
             table = schema.backfills
@@ -91,12 +94,12 @@ class Orders:
 
         One that waits already is not doubled.
 
-        Raises: NotFound, Invalid, InUse when there is nothing to confirm.
+        Raises: NotFound, Invalid, InUse when there is nothing to confirm, or while the sync is paused.
         """
         caller.require(Permission.ADMIN)
         table = schema.sweeps
         async with self._revisions.changing("syncs") as connection:
-            await visible(connection, caller, sync_id)
+            await active(connection, caller, sync_id)
             (slot,) = await _selected(connection, sync_id, [collection_id])
             latest = (
                 await connection.execute(

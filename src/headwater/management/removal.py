@@ -1,5 +1,5 @@
 """Removing a sync: with its records left readable, or with a `deleted` event for each, so that targets
-follow.
+follow. Records that were left can be deleted later in the same way.
 
 The slots stay in either case: they say whose the records are. Not here: privacy deletions, which leave no
 data.
@@ -8,7 +8,7 @@ data.
 from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headwater.errors import Conflict
+from headwater.errors import Conflict, NotFound
 from headwater.kit.clock import Clock
 from headwater.management.caller import Caller, Permission
 from headwater.management.sync_views import visible
@@ -35,7 +35,7 @@ class Removal:
         self._clock = clock
 
     async def remove(self, caller: Caller, sync_id: str, *, with_records: bool) -> None:
-        """Remove a sync.
+        """Remove a sync, or with its records also what a sync that was removed before has left.
 
         With its records, it is paused first; asked again after a crash, this goes on where it was.
 
@@ -43,16 +43,30 @@ class Removal:
         """
         caller.require(Permission.ADMIN)
         if with_records:
+            there = True
             async with self._revisions.changing("syncs") as connection:
-                await visible(connection, caller, sync_id)
-                await _stop(connection, sync_id)
-            slots = await self._slots.now()
-            for owned in slots.by_number.values():
-                if owned.slot.sync_id == sync_id:
-                    await self._delete_records(owned.slot)
+                try:
+                    await visible(connection, caller, sync_id)
+                    await _stop(connection, sync_id)
+                except NotFound:
+                    there = False
+            slots = await self._slots_of(caller, sync_id)
+            left = any(count.records for count in (await self._engine.count(slots)).values())
+            for slot in slots:
+                await self._delete_records(slot)
+            if left and not there:
+                return
         async with self._revisions.changing("syncs") as connection:
             await visible(connection, caller, sync_id)
             await _forget(connection, sync_id)
+
+    async def _slots_of(self, caller: Caller, sync_id: str) -> list[Slot]:
+        """Return the slots of a sync, also of one that was removed, as far as they are the caller's (P12)."""
+        return [
+            owned.slot
+            for owned in (await self._slots.now()).by_number.values()
+            if owned.slot.sync_id == sync_id and caller.external_id in (None, owned.external_id)
+        ]
 
     async def _delete_records(self, slot: Slot) -> None:
         """Give every record of a slot that exists a `deleted` event, step by step."""

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headwater.errors import NotFound
+from headwater.errors import InUse, NotFound
 from headwater.kit.clock import Clock, from_us
 from headwater.management import listing
 from headwater.management.caller import Caller
@@ -117,6 +117,18 @@ async def visible(connection: AsyncConnection, caller: Caller, sync_id: str) -> 
     if row is None:
         raise NotFound(
             "There is no such sync.", code="sync.not_found", fix="List the syncs with GET /v1/syncs."
+        )
+    return row
+
+
+async def active(connection: AsyncConnection, caller: Caller, sync_id: str) -> Row[Any]:
+    """Return the row of a sync that carries out what it is asked. Raises: NotFound; InUse while it rests."""
+    row = await visible(connection, caller, sync_id)
+    if row.status != Status.ACTIVE:
+        raise InUse(
+            "The sync is paused: it would do nothing until it goes on.",
+            code="sync.paused",
+            fix='Let it go on first: PATCH it with {"status": "active"}, or `headwater sync resume`.',
         )
     return row
 

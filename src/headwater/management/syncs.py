@@ -23,7 +23,7 @@ from headwater.management.caller import Caller, Permission
 from headwater.management.credentials import own_external_id
 from headwater.management.listing import Page, Wanted, to_json
 from headwater.management.providers import Providers
-from headwater.management.sync_views import SyncView, SyncViews, visible
+from headwater.management.sync_views import SyncView, SyncViews, active, visible
 from headwater.model.sync import CONTINUOUS, CollectionState, Status
 from headwater.providers.provider import Provider
 from headwater.store import schema
@@ -174,11 +174,11 @@ class Syncs:
         return (await self._views.of([row]))[0]
 
     async def check(self, caller: Caller, sync_id: str) -> SyncView:
-        """Ask for a look for changes now. Raises: NotFound."""
+        """Ask for a look for changes now. Raises: NotFound, InUse while it is paused."""
         caller.require(Permission.ADMIN)
         table = schema.syncs
         async with self._revisions.changing("syncs") as connection:
-            await visible(connection, caller, sync_id)
+            await active(connection, caller, sync_id)
             await connection.execute(
                 update(table).where(table.c.id == sync_id).values(checks=table.c.checks + 1)
             )
