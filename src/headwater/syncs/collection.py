@@ -5,32 +5,21 @@ The loops share the collection's state and health. Not here: what a detector doe
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-import structlog
-
-from headwater.errors import Conflict, Halt, Retry
 from headwater.kit.budget import Urgency
-from headwater.kit.clock import from_us, iso
-from headwater.kit.tasks import backoff, heed_cancellation
 from headwater.model.lease import Fence
-from headwater.model.sync import CollectionState, HealthStatus, Note
-from headwater.syncs.assignment import TRIES, Assignment
+from headwater.model.sync import CollectionState, HealthStatus
+from headwater.syncs.assignment import Assignment
+from headwater.syncs.attempts import Attempts
 from headwater.syncs.backfill import DETECTOR, backfill
 from headwater.syncs.ledger import CollectionNews, Ledger
 from headwater.syncs.plan import CollectionPlan
 from headwater.syncs.poll import poll
 from headwater.syncs.schedule import Pace, next_wait
 from headwater.syncs.sweep import Suspects, Swept, sweep
-
-_LOG = structlog.get_logger(__name__)
-_HALTED = timedelta(minutes=10)
-"""After so long a halted collection is tried once more: what a person repaired is found without a restart."""
-_OWN_TROUBLE = timedelta(seconds=30)
-"""The same for trouble with our own database, which concerns no credential."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,23 +32,30 @@ class CollectionRun:
     fence: Fence
     frequency: timedelta | None
     noted: Callable[[], None]
-    notes: dict[str, tuple[HealthStatus, Note]] = field(default_factory=dict[str, tuple[HealthStatus, Note]])
-    """By activity, so that its next success takes them away."""
+    attempts: Attempts = field(init=False)
     state: CollectionState = CollectionState.PENDING
     error: str | None = None
     backfilled: asyncio.Event = field(default_factory=asyncio.Event)
     after: asyncio.Event | None = None
     """Set when the collection below whose records this one is read has been backfilled."""
-    looks: int = 0
-    """How often somebody asked to look now."""
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a backfill or a sweep was asked for."""
-    _look: asyncio.Event = field(default_factory=asyncio.Event)
     _started_us: int | None = None
+
+    def __post_init__(self) -> None:
+        """Have the steps of the detectors told in the health."""
+        self.attempts = Attempts(
+            about=self.work.slot.collection_id,
+            clock=self.work.clock,
+            noted=self.noted,
+            halted=self._halted,
+            # Without versions what is asked later must be committed later.
+            alone=None if self.work.versioned else self.work.one_at_a_time,
+        )
 
     async def run(self) -> None:
         """Work until cancelled. Raises: LeaseLost."""
-        await self._attempted("load", self.work.load)
+        await self.attempts.made("load", self.work.load)
         self.work.progress.complete_us = self.plan.complete_us
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._backfills())
@@ -83,18 +79,12 @@ class CollectionRun:
             backfill_total=progress.estimated_total if running else None,
         )
 
-    def look_now(self) -> None:
-        """End every wait for the next look."""
-        self.looks += 1
-        self._look.set()
-        self._look = asyncio.Event()
-
     def update(self, plan: CollectionPlan) -> None:
         """Take in that a backfill or a sweep was asked for."""
         if (plan.backfill_id, plan.sweep_id) != (self.plan.backfill_id, self.plan.sweep_id):
             self.plan = plan
             self.asked.set()
-            self.look_now()
+            self.attempts.look_now()
 
     # --- the three loops ----------------------------------------------------------------------------------
 
@@ -110,7 +100,7 @@ class CollectionRun:
                 self._become(CollectionState.BACKFILLING)
                 begun = self.work.saved.get((DETECTOR, ""), {}).get("id") == backfill_id
                 before = None if begun else await self.ledger.last_rejected(self.work.slot)
-                await self._attempted("backfill", lambda id=backfill_id: backfill(self.work, id))
+                await self.attempts.made("backfill", lambda id=backfill_id: backfill(self.work, id))
                 await self._backfill_done(backfill_id)
                 await self._forget_rejected(before)
             self._become(CollectionState.LIVE)
@@ -149,15 +139,15 @@ class CollectionRun:
         )
         wait = pace.shortest
         while True:
-            looks = self.looks
+            looks = self.attempts.looks
             if follows and not self._has_watermark():
-                await self._pause(pace.shortest, looks)  # the backfill is about to note one
+                await self.attempts.pause(pace.shortest, looks)  # the backfill is about to note one
                 continue
             started = self.work.clock.monotonic()
-            changed = await self._attempted("poll", self._poll if follows else self._snapshot)
+            changed = await self.attempts.made("poll", self._poll if follows else self._snapshot)
             took = timedelta(seconds=self.work.clock.monotonic() - started)
             wait = next_wait(wait, pace, changed=changed > 0, took=took)
-            await self._pause(wait, looks)
+            await self.attempts.pause(wait, looks)
 
     @property
     def _follows(self) -> bool:
@@ -185,13 +175,13 @@ class CollectionRun:
             if listed:
                 await self._until_next_sweep()
             listed = True
-            await self._attempted("sweep", lambda: self._sweep(Urgency.SWEEP))
+            await self.attempts.made("sweep", lambda: self._sweep(Urgency.SWEEP))
 
     async def _until_next_sweep(self) -> None:
         """Wait until a sweep is due or asked for."""
         deadline = self.work.clock.monotonic() + self.work.collection.sweep_every.total_seconds()
         while self.plan.sweep_id is None and (left := deadline - self.work.clock.monotonic()) > 0:
-            await self._pause(timedelta(seconds=left), self.looks)
+            await self.attempts.pause(timedelta(seconds=left), self.attempts.looks)
 
     async def _sweep(self, urgency: Urgency) -> Swept:
         plan = self.plan
@@ -216,9 +206,9 @@ class CollectionRun:
                 " a right or a filter is wrong. Nothing was deleted. If they are really gone, confirm it:"
                 f" POST /v1/syncs/{self.work.slot.sync_id}/sweeps with this collection_id and confirm: true."
             )
-            self._note("brake", HealthStatus.WARN, "sweep.braked", text)
+            self.attempts.note("brake", HealthStatus.WARN, "sweep.braked", text)
         else:
-            self._unnote("brake")
+            self.attempts.unnote("brake")
         if plan.sweep_id is not None or swept.braked or swept.deleted:
             await self.ledger.sweep_news(
                 self.fence,
@@ -243,68 +233,13 @@ class CollectionRun:
         if before_us is not None and await self.ledger.forget_rejected(self.fence, self.work.slot, before_us):
             self.noted()
 
-    # --- trying, waiting, telling -------------------------------------------------------------------------
+    # --- state ----------------------------------------------------------------------------------------------
 
-    async def _attempted(self, activity: str, attempt: Callable[[], "Awaitable[int | Swept | None]"]) -> int:
-        """Make one step of an activity until it succeeds; say in the health what stands in the way meanwhile.
-
-        Raises: LeaseLost, and whatever is our own bug.
-        """
-        tries = 0
-        while True:
-            looks = self.looks
-            try:
-                async with AsyncExitStack() as alone:
-                    if not self.work.versioned:
-                        await alone.enter_async_context(self.work.one_at_a_time)
-                    try:
-                        done = await attempt()
-                    finally:
-                        heed_cancellation()
-            except (Retry, Conflict) as error:
-                tries += 1
-                after = error.after if isinstance(error, Retry) else None
-                wait = max(timedelta(seconds=backoff(TRIES + tries)), after or timedelta())
-                text = (
-                    f"{self.work.slot.collection_id}: {error.message} It is tried again by itself"
-                    f" at {self._in(wait)} (round {tries}), and nothing is lost meanwhile. {error.fix or ''}"
-                )
-                self._note(activity, HealthStatus.WARN, error.error_code, text.strip())
-                await self._pause(wait, looks)
-            except Halt as error:
-                _LOG.warning(
-                    "halted",
-                    collection=self.work.slot.collection_id,
-                    code=error.error_code,
-                    reason=error.message,
-                )
-                own = error.error_code.startswith("database.")
-                again = _OWN_TROUBLE if own else _HALTED
-                text = (
-                    f"{self.work.slot.collection_id}: {error.message} {error.fix or ''}"
-                    f" It stands still until then; the next try by itself is at {self._in(again)}."
-                )
-                self._note(activity, HealthStatus.ERROR, error.error_code, text)
-                self._become(CollectionState.FAILED, error.message)
-                await self._pause(again, self.looks)
-                self._become(self._resting())
-            else:
-                self._unnote(activity)
-                return done if isinstance(done, int) else 0
-
-    def _in(self, wait: timedelta) -> str:
-        """Return when a wait is over, for a person."""
-        return iso(from_us(self.work.clock.now_us() + int(wait.total_seconds() * 1e6)))
+    def _halted(self, reason: str | None) -> None:
+        self._become(self._resting() if reason is None else CollectionState.FAILED, reason)
 
     def _resting(self) -> CollectionState:
         return CollectionState.LIVE if self.backfilled.is_set() else CollectionState.BACKFILLING
-
-    async def _pause(self, wait: timedelta, looks: int) -> None:
-        """Wait, or until somebody asks to look now; not at all if somebody has since there were `looks`."""
-        if self.looks == looks:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(wait.total_seconds()):
-                    await self._look.wait()
 
     def _checked(self, started_us: int) -> None:
         if self.work.progress.last_checked_us is None:
@@ -317,14 +252,4 @@ class CollectionRun:
     def _become(self, state: CollectionState, error: str | None = None) -> None:
         if (state, error) != (self.state, self.error):
             self.state, self.error = state, error
-            self.noted()
-
-    def _note(self, activity: str, status: HealthStatus, code: str, text: str) -> None:
-        known = self.notes.get(activity)
-        self.notes[activity] = (status, Note(code=code, text=text, about=self.work.slot.collection_id))
-        if known is None or known[1].code != code:
-            self.noted()
-
-    def _unnote(self, activity: str) -> None:
-        if self.notes.pop(activity, None) is not None:
             self.noted()

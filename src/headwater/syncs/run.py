@@ -86,7 +86,7 @@ class SyncRun:
         for run in self.collections:
             run.update(by_slot[run.work.slot.number])
             if plan.checks != old.checks:
-                run.look_now()
+                run.attempts.look_now()
         return False
 
     def news(self) -> list[tuple[Fence, CollectionNews]]:
@@ -194,7 +194,7 @@ class SyncRun:
 
     async def _tell(self) -> None:
         await self.parts.ledger.write(self.news())
-        notes = [note for run in self.collections for note in run.notes.values()]
+        notes = [note for run in self.collections for note in run.attempts.notes.values()]
         if self._crash is not None:
             notes.append((HealthStatus.ERROR, self._crash))
         for id in self._missing:
