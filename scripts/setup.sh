@@ -9,12 +9,15 @@ cd "$(dirname "$0")/.."
 # What the tests need from the system, as "check|Debian package". To add one, add a line here and a check below.
 SYSTEM_PACKAGES=(
     "have_postgres|postgresql"
+    "have_redis|redis-server"
 )
 PYTHONS="${PYTHON:-python3 python3.13 python3.12 python3.11}"
 
 have_postgres() {
     command -v pg_ctl >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/pg_ctl" >/dev/null
 }
+
+have_redis() { command -v redis-server >/dev/null; }
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
