@@ -1,4 +1,5 @@
-"""Where a consumer stands: its row of `standings`, which is also its lock. Not here: what is out (`outstanding`).
+"""Where a consumer stands: its row of `standings`, which is its lock. Not here: what is out
+(`outstanding`).
 
 Everything runs in the transaction of whoever calls. Due times are compared with the database's clock, since
 processes on several machines share the rows.

@@ -116,6 +116,7 @@ def upgrade() -> None:
         Column("payload", LargeBinary),
         PrimaryKeyConstraint("consumer_id", "slot", "upstream_id"),
         Index("outstanding_due", "consumer_id", "due_us"),
+        Index("outstanding_place", "consumer_id", "partition", "position"),
         comment=(
             "The exceptions of a consumer, one for each record that has a message out or held back: the "
             "lowest position. `delivery` names the hand-out that has it (none: it waits), `due_us` when "
@@ -139,6 +140,12 @@ def upgrade() -> None:
         Column("dead_us", BigInteger, nullable=False),
         Column("redrive", Boolean, nullable=False, server_default=text("false")),
         UniqueConstraint("consumer_id", "partition", "position"),
+        Index(
+            "dead_letters_redrive",
+            "consumer_id",
+            sqlite_where=text("redrive"),
+            postgresql_where=text("redrive"),
+        ),
         comment=(
             "Messages that were given up, with the entry itself. `redrive`: to be delivered once more "
             "as soon as nothing of its record is outstanding."
