@@ -5,159 +5,29 @@ Leaves out: real processes and real time-outs (journeys).
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import update
 from tests.syncs.conftest import events, records
+from tests.syncs.house import ADMIN, House, housed, provider, until
 from tests.syncs.shelf import Shelf
 
 from headwater.errors import Halt, Reject, Retry
-from headwater.kit.budget import Bucket, Urgency
-from headwater.kit.clock import SystemClock
-from headwater.kit.http import Http
-from headwater.kit.tasks import ended
-from headwater.management.caller import Caller, Permission
-from headwater.management.credentials import NewCredential
 from headwater.management.listing import Wanted
-from headwater.management.services import Services, services
-from headwater.management.syncs import NewSync, SyncChange
+from headwater.management.syncs import SyncChange
 from headwater.model.sync import CollectionState, HealthStatus, Status
-from headwater.providers.catalogue import Catalogue
-from headwater.providers.provider import CredentialKind, Provider
 from headwater.store import schema
-from headwater.store.database import Database
-from headwater.store.leases import Leases
-from headwater.store.vault import Vault, new_key
-from headwater.streams.sqlite import SqliteStreams
-from headwater.syncs.ledger import Ledger
-from headwater.syncs.plan import Plan, Plans
-from headwater.syncs.run import Parts
-from headwater.syncs.runner import Runner
-
-ADMIN = Caller(key_id="k", permissions=frozenset({Permission.ADMIN}))
-
-
-def provider(shelf: Shelf) -> Provider:
-    """Return the shelf as an API."""
-    return Provider(
-        name="shelf",
-        title="Shelf",
-        base_url="http://127.0.0.1:1",
-        authorize=lambda _kind, _properties: None,
-        credential_kinds=(
-            CredentialKind(
-                name="token",
-                schema={"type": "object", "properties": {"token": {"type": "string"}}},
-                secret=frozenset({"token"}),
-            ),
-        ),
-        budget=(Bucket(allowed=100, per=timedelta(seconds=1)),),
-        collections=(shelf.collection(one=True),),
-    )
-
-
-class Shelves(Catalogue):
-    """A catalogue whose one provider can be replaced, as when a document is stored anew."""
-
-    def __init__(self, only: Provider) -> None:
-        super().__init__((only,))
-        self.only = only
-
-    def replace(self, other: Provider) -> None:
-        """Have another version from now on."""
-        self.only = other
-
-    def get(self, name: str) -> Provider | None:
-        """Return it."""
-        return self.only
-
-
-@dataclass
-class House:
-    """A database with everything that runs syncs."""
-
-    shelf: Shelf
-    database: Database
-    engine: SqliteStreams
-    vault: Vault
-    services: Services
-    catalogue: Shelves
-
-    async def sync(self) -> str:
-        """Make a sync of the shelf; return its id."""
-        new = NewCredential(
-            provider="shelf", kind="token", name=None, properties={"token": "t"}, rate_limit=None,
-            external_id=None, metadata={},
-        )  # fmt: skip
-        credential, _ = await self.services.credentials.put(ADMIN, new)
-        made = NewSync(provider="shelf", credential_id=credential.id, config={}, metadata={})
-        return (await self.services.syncs.create(ADMIN, made)).sync.id
-
-    @asynccontextmanager
-    async def running(self) -> AsyncGenerator[Runner]:
-        """Run a process's share of the syncs."""
-        clock = SystemClock()
-
-        def open(_plan: Plan, _provider: Provider) -> Callable[[Urgency], Http]:
-            return lambda _urgency: None  # type: ignore[return-value] - the shelf needs none
-
-        async def reload() -> None:
-            """Nothing is stored."""
-
-        parts = Parts(
-            engine=self.engine,
-            plans=Plans(self.database, self.vault),
-            ledger=Ledger(self.database, clock),
-            open=open,
-            catalogue=self.catalogue,
-            clock=clock,
-            reload=reload,
-        )
-        leases = Leases(self.database, clock=clock, lease_time=timedelta(seconds=5))
-        runner = Runner(parts, leases, lease_time=timedelta(seconds=5))
-        task = asyncio.create_task(runner.run())
-        try:
-            yield runner
-        finally:
-            await ended(task)
-
-    async def state(self, sync_id: str) -> Any:
-        """Return what the API would show of the sync's collection."""
-        return (await self.services.syncs.get(ADMIN, sync_id)).collections[0]
 
 
 @pytest.fixture
 async def house(tmp_path: Path, shelf: Shelf) -> AsyncGenerator[House]:
     """Return a house with an empty shelf."""
-    clock = SystemClock()
-    database = await Database.open(f"sqlite:///{tmp_path}/h.db", clock=clock)
-    engine = await SqliteStreams.open(database, clock=clock)
-    vault = Vault.with_keys([new_key()])
-
-    async def check(_provider: Provider, _kind: str, _properties: Mapping[str, Any]) -> str | None:
-        return "account"
-
-    catalogue = Shelves(provider(shelf))
-    made = services(
-        database=database, engine=engine, vault=vault, catalogue=catalogue, check=check, clock=clock
-    )
-    shelf.now_us = clock.now_us()
-    yield House(shelf, database, engine, vault, made, catalogue)
-    await engine.close()
-    await database.close()
-
-
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until something is so; give up after a while."""
-    async with asyncio.timeout(20):
-        while not await true():  # noqa: ASYNC110 - what is waited for is in a database
-            await asyncio.sleep(0.02)
+    async with housed(tmp_path, shelf, provider(shelf)) as house:
+        yield house
 
 
 async def test_a_new_sync_is_backfilled_and_followed(house: House) -> None:
@@ -166,31 +36,23 @@ async def test_a_new_sync_is_backfilled_and_followed(house: House) -> None:
 
     async with house.running():
         sync_id = await house.sync()
-        await until(lambda: _equal(house))
-        await until(lambda: _is(house, sync_id, CollectionState.LIVE))
+        await until(house.equal)
+        await until(lambda: house.is_in(sync_id, CollectionState.LIVE))
         house.shelf.put("a", n=2)
         house.shelf.drop("a")
         house.shelf.put("b", n=1)
-        await until(lambda: _equal(house))
+        await until(house.equal)
         view = await house.services.syncs.get(ADMIN, sync_id)
     assert view.sync.initial_backfill_completed_at is not None
     assert view.sync.health.status == HealthStatus.OK
     assert ("a", "created") in await events(house.engine)
 
 
-async def _equal(house: House) -> bool:
-    return await records(house.engine) == house.shelf.alive()
-
-
-async def _is(house: House, sync_id: str, state: CollectionState) -> bool:
-    return (await house.state(sync_id)).state == state
-
-
 async def test_a_paused_sync_asks_nothing(house: House) -> None:
     """After a pause no page is read any more; resuming goes on from where it was."""
     async with house.running():
         sync_id = await house.sync()
-        await until(lambda: _is(house, sync_id, CollectionState.LIVE))
+        await until(lambda: house.is_in(sync_id, CollectionState.LIVE))
         await house.services.syncs.change(ADMIN, sync_id, SyncChange(status=Status.PAUSED))
 
         async def quiet() -> bool:
@@ -201,7 +63,7 @@ async def test_a_paused_sync_asks_nothing(house: House) -> None:
         await until(quiet)
         house.shelf.put("late")
         await house.services.syncs.change(ADMIN, sync_id, SyncChange(status=Status.ACTIVE))
-        await until(lambda: _equal(house))
+        await until(house.equal)
 
 
 async def test_a_halt_is_told_and_ends_when_a_person_acts(house: House) -> None:
@@ -209,14 +71,14 @@ async def test_a_halt_is_told_and_ends_when_a_person_acts(house: House) -> None:
     house.shelf.failures = [Halt("Refused.", code="provider.credential_refused", fix="Give a new key.")] * 50
     async with house.running():
         sync_id = await house.sync()
-        await until(lambda: _is(house, sync_id, CollectionState.FAILED))
+        await until(lambda: house.is_in(sync_id, CollectionState.FAILED))
         view = await house.services.syncs.get(ADMIN, sync_id)
         assert view.sync.health.status == HealthStatus.ERROR
         assert "Give a new key." in view.sync.health.notes[0].text
         house.shelf.failures.clear()
         house.shelf.put("a")
         await house.services.syncs.check(ADMIN, sync_id)
-        await until(lambda: _equal(house))
+        await until(house.equal)
 
         async def well() -> bool:
             return (await house.services.syncs.get(ADMIN, sync_id)).sync.health.status == HealthStatus.OK
@@ -233,10 +95,10 @@ async def test_what_a_sync_meets_shows_in_its_credentials_health(house: House, c
 
     async with house.running():
         other = (await house.services.syncs.get(ADMIN, await house.sync())).sync
-        await until(lambda: _is(house, other.id, CollectionState.LIVE))
+        await until(lambda: house.is_in(other.id, CollectionState.LIVE))
         house.shelf.failures = [Halt("Refused.", code=code, fix="Give a new key.")] * 50
         sync_id = await house.sync()
-        await until(lambda: _is(house, sync_id, CollectionState.FAILED))
+        await until(lambda: house.is_in(sync_id, CollectionState.FAILED))
 
         async def in_trouble() -> bool:
             return await status(other.credential_id) == "error"
@@ -286,7 +148,7 @@ async def test_what_could_not_be_read_is_forgotten_when_a_whole_listing_does_not
     house.shelf.unreadable = [Reject("It has no id."), *(Reject("Odd.", context={"id": id}) for id in "xy")]
     async with house.running():
         sync_id = await house.sync()
-        await until(lambda: _is(house, sync_id, CollectionState.LIVE))
+        await until(lambda: house.is_in(sync_id, CollectionState.LIVE))
 
         async def unreadable() -> list[str]:
             page = await house.services.orders.rejected(ADMIN, sync_id, Wanted())
@@ -336,7 +198,7 @@ async def test_a_long_wait_is_told_and_ends_when_a_person_looks(house: House) ->
         await until(told)
         house.shelf.put("a")
         await house.services.syncs.check(ADMIN, sync_id)
-        await until(lambda: _equal(house))
+        await until(house.equal)
 
 
 async def test_p9_stopping_gives_the_leases_back(house: House) -> None:
@@ -344,10 +206,10 @@ async def test_p9_stopping_gives_the_leases_back(house: House) -> None:
     house.shelf.failures = [Retry(after=timedelta())]
     async with house.running():
         sync_id = await house.sync()
-        await until(lambda: _is(house, sync_id, CollectionState.LIVE))
+        await until(lambda: house.is_in(sync_id, CollectionState.LIVE))
     house.shelf.put("a")
     async with house.running():
-        await until(lambda: _equal(house))
+        await until(house.equal)
     assert await events(house.engine) == [("a", "created")]
 
 
@@ -355,7 +217,7 @@ async def test_a_lost_lease_stops_the_run(house: House) -> None:
     """When another process has taken a sync over, this one writes nothing of it any more."""
     async with house.running() as runner:
         sync_id = await house.sync()
-        await until(lambda: _is(house, sync_id, CollectionState.LIVE))
+        await until(lambda: house.is_in(sync_id, CollectionState.LIVE))
         async with house.database.write() as connection:
             await connection.execute(
                 update(schema.leases).values(epoch=schema.leases.c.epoch + 1, worker_id="other")
@@ -380,7 +242,7 @@ async def test_a_new_backfill_is_run_when_asked_for(house: House) -> None:
     house.shelf.put("a")
     async with house.running():
         sync_id = await house.sync()
-        await until(lambda: _is(house, sync_id, CollectionState.LIVE))
+        await until(lambda: house.is_in(sync_id, CollectionState.LIVE))
         await house.services.orders.backfill(ADMIN, sync_id, None)
 
         async def done() -> bool:
@@ -396,12 +258,12 @@ async def test_a_sweep_is_run_when_asked_for(house: House) -> None:
     house.shelf.put("b")
     async with house.running():
         sync_id = await house.sync()
-        await until(lambda: _is(house, sync_id, CollectionState.LIVE))
+        await until(lambda: house.is_in(sync_id, CollectionState.LIVE))
         await asyncio.sleep(0.1)  # the sweep that follows a backfill is over
         house.shelf.now_us += 10_000_000
         house.shelf.vanish("b")
         await house.services.orders.sweep(ADMIN, sync_id, "shelf:thing", confirm=False)
-        await until(lambda: _equal(house))
+        await until(house.equal)
 
 
 async def test_a_document_that_is_stored_anew_is_taken_over(house: House) -> None:
@@ -409,7 +271,7 @@ async def test_a_document_that_is_stored_anew_is_taken_over(house: House) -> Non
     house.shelf.put("a")
     async with house.running():
         sync_id = await house.sync()
-        await until(lambda: _is(house, sync_id, CollectionState.LIVE))
+        await until(lambda: house.is_in(sync_id, CollectionState.LIVE))
         new = Shelf(now_us=house.shelf.now_us)
         new.put("b")
         house.catalogue.replace(provider(new))

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -126,10 +126,14 @@ class Assignment:
 
     async def read_one(self, read: ReadOne, http: Http, scope: Scope | None, id: str) -> Page:
         """Read one object; a read that fails is made again, as `patiently` does it."""
+        return await self.persistently(lambda: read(http, scope, id))
+
+    async def persistently(self, read: Callable[[], Awaitable[Page]]) -> Page:
+        """Read one page; a read that fails is made again, as `patiently` does it."""
         tries = 0
         while True:
             try:
-                return await read(http, scope, id)
+                return await read()
             except Retry as error:
                 tries += 1
                 await self._wait_or_give_up(error, tries)

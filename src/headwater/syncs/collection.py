@@ -6,7 +6,7 @@ The loops share the collection's state and health. Not here: what a detector doe
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from headwater.kit.budget import Urgency
@@ -38,6 +38,10 @@ class CollectionRun:
     backfilled: asyncio.Event = field(default_factory=asyncio.Event)
     after: asyncio.Event | None = None
     """Set when the collection below whose records this one is read has been backfilled."""
+    loaded: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the checkpoints have been read."""
+    positioned: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the position in the feed is noted, for a collection that is fed: then it may be listed."""
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a backfill or a sweep was asked for."""
     _started_us: int | None = None
@@ -48,7 +52,7 @@ class CollectionRun:
             about=self.work.slot.collection_id,
             clock=self.work.clock,
             noted=self.noted,
-            halted=self._halted,
+            halted=self.halted,
             # Without versions what is asked later must be committed later.
             alone=None if self.work.versioned else self.work.one_at_a_time,
         )
@@ -56,10 +60,12 @@ class CollectionRun:
     async def run(self) -> None:
         """Work until cancelled. Raises: LeaseLost."""
         await self.attempts.made("load", self.work.load)
+        self.loaded.set()
         self.work.progress.complete_us = self.plan.complete_us
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._backfills())
-            tasks.create_task(self._polls())
+            if not self.work.collection.fed:
+                tasks.create_task(self._polls())
             if self._follows:
                 tasks.create_task(self._sweeps())
 
@@ -79,6 +85,10 @@ class CollectionRun:
             backfill_total=progress.estimated_total if running else None,
         )
 
+    def list_anew(self, backfill_id: str) -> None:
+        """Run a backfill that the sync itself has asked for."""
+        self.update(replace(self.plan, backfill_id=backfill_id))
+
     def update(self, plan: CollectionPlan) -> None:
         """Take in that a backfill or a sweep was asked for."""
         if (plan.backfill_id, plan.sweep_id) != (self.plan.backfill_id, self.plan.sweep_id):
@@ -92,6 +102,8 @@ class CollectionRun:
         """Run the backfill that is asked for, then wait for the next."""
         if self.after is not None:
             await self.after.wait()
+        if self.work.collection.fed:
+            await self.positioned.wait()
         while True:
             self.asked.clear()
             backfill_id = self.plan.backfill_id
@@ -151,20 +163,21 @@ class CollectionRun:
 
     @property
     def _follows(self) -> bool:
-        """Whether changes can be asked for by time; else every look is a sweep."""
-        return self.work.collection.read_since is not None and not self.work.collection.reads_whole
+        """Whether changes can be asked for by time, or come by a feed; else every look is a sweep."""
+        collection = self.work.collection
+        return collection.fed or (collection.read_since is not None and not collection.reads_whole)
 
     def _has_watermark(self) -> bool:
         return self.backfilled.is_set() or any(detector == "since" for detector, _ in self.work.saved)
 
     async def _poll(self) -> int:
         polled = await poll(self.work, new_scopes=self.backfilled.is_set())
-        self._checked(polled.started_us)
+        self.checked(polled.started_us)
         return polled.changed
 
     async def _snapshot(self) -> int:
         swept = await self._sweep(Urgency.CHANGES)
-        self._checked(swept.started_us)
+        self.checked(swept.started_us)
         return swept.changed + swept.deleted
 
     async def _sweeps(self) -> None:
@@ -235,13 +248,15 @@ class CollectionRun:
 
     # --- state ----------------------------------------------------------------------------------------------
 
-    def _halted(self, reason: str | None) -> None:
+    def halted(self, reason: str | None) -> None:
+        """Take note that a person must act, for a reason; with None that it is tried again."""
         self._become(self._resting() if reason is None else CollectionState.FAILED, reason)
 
     def _resting(self) -> CollectionState:
         return CollectionState.LIVE if self.backfilled.is_set() else CollectionState.BACKFILLING
 
-    def _checked(self, started_us: int) -> None:
+    def checked(self, started_us: int) -> None:
+        """Take note of a look for changes that was whole: everything up to `started_us` is known."""
         if self.work.progress.last_checked_us is None:
             self.noted()  # the first answer of this run says something about the credential
         self.work.progress.last_checked_us = self.work.clock.now_us()

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from headwater.errors import LeaseLost
 from headwater.kit.clock import Clock, from_us, iso
 from headwater.kit.ids import new_id
 from headwater.model.lease import Fence
@@ -99,6 +100,22 @@ class Ledger:
                 .where(syncs.c.id == sync_id, syncs.c.initial_backfill_completed_us.is_(None), _ours(fence))
                 .values(initial_backfill_completed_us=self._clock.now_us())
             )
+
+    async def ask_for_backfill(self, fence: Fence, slot: Slot) -> str:
+        """Have a collection listed anew, in place of a backfill that is under way. Raises: LeaseLost."""
+        backfills, now_us, backfill_id = schema.backfills, self._clock.now_us(), new_id()
+        async with self._database.write() as connection:
+            if not await connection.scalar(select(_ours(fence))):
+                raise LeaseLost
+            await connection.execute(
+                update(backfills)
+                .where(backfills.c.slot == slot.number, backfills.c.outcome.is_(None))
+                .values(outcome="replaced", completed_us=now_us)
+            )
+            await connection.execute(
+                insert(backfills).values(id=backfill_id, slot=slot.number, requested_us=now_us)
+            )
+        return backfill_id
 
     async def health(
         self, fence: Fence, plan: Plan, status: HealthStatus, notes: Sequence[Note], *, worked: bool = False

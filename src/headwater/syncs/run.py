@@ -22,6 +22,7 @@ from headwater.providers.provider import Provider
 from headwater.streams.engine import StreamEngine
 from headwater.syncs.assignment import Assignment
 from headwater.syncs.collection import CollectionRun
+from headwater.syncs.feeding import FeedRun
 from headwater.syncs.ingest import Ingested
 from headwater.syncs.ledger import CollectionNews, Ledger
 from headwater.syncs.plan import Plan, Plans
@@ -57,6 +58,7 @@ class SyncRun:
     plan: Plan
     fence: Fence
     collections: list[CollectionRun] = field(default_factory=list[CollectionRun])
+    feed: FeedRun | None = None
     task: asyncio.Task[None] | None = None
     _health_changed: asyncio.Event = field(default_factory=asyncio.Event)
     _written: dict[int, CollectionNews] = field(default_factory=dict[int, CollectionNews])
@@ -87,6 +89,8 @@ class SyncRun:
             run.update(by_slot[run.work.slot.number])
             if plan.checks != old.checks:
                 run.attempts.look_now()
+        if plan.checks != old.checks and self.feed is not None:
+            self.feed.attempts.look_now()
         return False
 
     def news(self) -> list[tuple[Fence, CollectionNews]]:
@@ -143,6 +147,9 @@ class SyncRun:
         async with asyncio.TaskGroup() as tasks:
             for run in self.collections:
                 tasks.create_task(run.run())
+            self.feed = self._feed(provider)
+            if self.feed is not None:
+                tasks.create_task(self.feed.run())
             tasks.create_task(self._keep_telling())
             tasks.create_task(self._note_backfilled())
             if self.plan.max_age_days is not None:
@@ -183,6 +190,21 @@ class SyncRun:
                 run.work.parent, run.after = parent.work.slot, parent.backfilled
         return list(runs.values())
 
+    def _feed(self, provider: Provider) -> FeedRun | None:
+        """Return what follows the provider's feed, if it has one and a collection is fed by it."""
+        fed = {run.work.collection.name: run for run in self.collections if run.work.collection.fed}
+        if provider.feed is None or not fed:
+            return None
+        return FeedRun(
+            feed=provider.feed,
+            runs=fed,
+            ledger=self.parts.ledger,
+            fence=self.fence,
+            clock=self.parts.clock,
+            frequency=self.plan.frequency,
+            noted=self._health_changed.set,
+        )
+
     # --- health -------------------------------------------------------------------------------------------
 
     async def _keep_telling(self) -> None:
@@ -194,7 +216,10 @@ class SyncRun:
 
     async def _tell(self) -> None:
         await self.parts.ledger.write(self.news())
-        notes = [note for run in self.collections for note in run.attempts.notes.values()]
+        attempts = [run.attempts for run in self.collections]
+        if self.feed is not None:
+            attempts.append(self.feed.attempts)
+        notes = [note for one in attempts for note in one.notes.values()]
         if self._crash is not None:
             notes.append((HealthStatus.ERROR, self._crash))
         for id in self._missing:
