@@ -37,6 +37,7 @@ from headwater.store import reseal
 from headwater.store.database import Database
 from headwater.store.keycheck import check_keys
 from headwater.store.leases import Leases
+from headwater.store.probe import WriteProbe
 from headwater.store.vault import Vault
 from headwater.streams import retention
 from headwater.streams.cursor import Cursors
@@ -44,6 +45,7 @@ from headwater.streams.engine import StreamEngine
 from headwater.streams.postgres import PostgresStreams
 from headwater.streams.sqlite import SqliteStreams
 from headwater.syncs.accounts import Accounts
+from headwater.syncs.inbox import Inbox
 from headwater.syncs.ingest import Ingested
 from headwater.syncs.ledger import Ledger
 from headwater.syncs.plan import Plans
@@ -75,6 +77,7 @@ class Process:
     vault: Vault
     catalogue: Catalogue
     services: Services
+    inbox: Inbox
     session: Session
     metrics: Metrics
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -94,7 +97,8 @@ async def serve(settings: Settings, *, role: Role = Role.ALL) -> None:
     configure_logging(settings.log_level, settings.log_format)
     for sentence in unknown():
         _LOG.warning(sentence)
-    listening = None if role is Role.WORKER else _listen(settings.host, settings.port)
+    address = settings.worker_address if role is Role.WORKER else (settings.host, settings.port)
+    listening = None if address is None else _listen(*address)
     async with opened(settings, role=role) as process:
         await _greet(process)
         loop = asyncio.get_running_loop()
@@ -109,7 +113,7 @@ async def serve(settings: Settings, *, role: Role = Role.ALL) -> None:
             runner = _runner(process)
             work.append(runner.run())
         if listening is not None:
-            work.append(_http(process, listening, runner))
+            work.append(_http(process, listening, runner, role))
         await _until_stopped(process.stopping, work)
 
 
@@ -137,6 +141,8 @@ async def opened(settings: Settings, *, role: Role = Role.ALL) -> AsyncGenerator
         await check_keys(vault, database)
         catalogue = Catalogue()
         catalogue.reload(await documents(database))
+        inbox = Inbox(database, clock)
+        stack.push_async_callback(inbox.close)
         session = open_session()
         stack.push_async_callback(session.close)
 
@@ -151,8 +157,15 @@ async def opened(settings: Settings, *, role: Role = Role.ALL) -> AsyncGenerator
             vault=vault,
             catalogue=catalogue,
             services=services(
-                database=database, engine=engine, vault=vault, catalogue=catalogue, check=check, clock=clock
+                database=database,
+                engine=engine,
+                vault=vault,
+                catalogue=catalogue,
+                check=check,
+                clock=clock,
+                pushed=inbox.told,
             ),
+            inbox=inbox,
             session=session,
             metrics=metrics(_version()),
         )
@@ -221,6 +234,7 @@ def _runner(process: Process) -> Runner:
         engine=process.engine,
         plans=Plans(process.database, process.vault),
         ledger=Ledger(process.database, process.clock),
+        inbox=process.inbox,
         open=Accounts(process.session, process.clock, told).open,
         catalogue=process.catalogue,
         clock=process.clock,
@@ -232,8 +246,9 @@ def _runner(process: Process) -> Runner:
     return Runner(parts, leases, lease_time=lease_time)
 
 
-async def _http(process: Process, listening: socket.socket, runner: Runner | None) -> None:
-    """Serve the API until cancelled; requests under way may end first."""
+async def _http(process: Process, listening: socket.socket, runner: Runner | None, role: Role) -> None:
+    """Serve the API, or a worker's health and metrics, until cancelled; requests under way may end first."""
+    probe = WriteProbe(process.database, process.clock)
 
     def answered(method: str, route: str, status: int, seconds: float) -> None:
         process.metrics.http_requests.labels(method, route, str(status)).observe(seconds)
@@ -253,13 +268,14 @@ async def _http(process: Process, listening: socket.socket, runner: Runner | Non
             clock=process.clock,
             metrics=rendered,
             answered=answered,
-            ready=lambda: _ready(process),
+            ready=lambda: _ready(process, probe),
             stopping=process.stopping,
             created_event_name=process.settings.created_event_name,
             largest_body=process.settings.max_body_bytes,
             metrics_open=process.settings.metrics_open,
             version=_version(),
-        )
+        ),
+        only_system=role is Role.WORKER,
     )
     config = uvicorn.Config(
         application,
@@ -269,7 +285,13 @@ async def _http(process: Process, listening: socket.socket, runner: Runner | Non
         server_header=False,
         timeout_graceful_shutdown=_DRAIN,
     )
-    server = _Server(config)
+    url = local_url(*listening.getsockname()[:2])
+    server = _Server(
+        config,
+        f"Health and metrics of this worker: {url}/health/ready {url}/metrics"
+        if role is Role.WORKER
+        else f"Headwater is up. Both streams: {url}/",
+    )
     serving = asyncio.create_task(server.serve([listening]))
     try:
         await asyncio.wait([serving])
@@ -279,7 +301,16 @@ async def _http(process: Process, listening: socket.socket, runner: Runner | Non
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves signals to us: they stop everything else too."""
+    """A server that says when it is up, and leaves signals to us: they stop everything else too."""
+
+    def __init__(self, config: uvicorn.Config, greeting: str) -> None:
+        super().__init__(config)
+        self._greeting = greeting
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer."""
+        await super().startup(sockets)
+        print(self._greeting, flush=True)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -300,16 +331,23 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-async def _ready(process: Process) -> list[str]:
-    """Say in sentences why this process cannot serve; nothing when it can."""
+def local_url(host: str, port: int) -> str:
+    """Return the URL at which a server that listens on `host` is reached from this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _ready(process: Process, probe: WriteProbe) -> list[str]:
+    """Say in sentences why this process cannot do its work; nothing when it can."""
     try:
         async with asyncio.timeout(5):
             await process.engine.heads()
+            trouble = await probe.trouble()
     except HeadwaterError as error:
         return [error.message]
     except TimeoutError:
         return ["The database does not answer."]
-    return []
+    return [] if trouble is None else [trouble]
 
 
 async def _until_stopped(stopping: asyncio.Event, work: Sequence[Coroutine[Any, Any, None]]) -> None:

@@ -74,6 +74,10 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=0, le=65535)
     """Port to listen on; 0 takes a free one."""
 
+    worker_port: int | None = Field(default=None, ge=0, le=65535)
+    """Port on which a process with `--role worker` answers /health/live, /health/ready and /metrics, and
+    nothing else; 0 takes a free one. Default: none, a worker listens nowhere."""
+
     secret_keys: Secret | None = None
     """Keys that seal stored secrets, separated by commas, the newest first. Default: the file secret.key in
     the home. Processes that share a database need the same keys; with a key lost, what it sealed is lost."""
@@ -134,6 +138,11 @@ class Settings(BaseSettings):
     def server_url(self) -> str:
         """Where the command line finds the server."""
         return self.url or f"http://127.0.0.1:{self.port}"
+
+    @property
+    def worker_address(self) -> tuple[str, int] | None:
+        """Where a worker listens, if anywhere."""
+        return None if self.worker_port is None else (self.host, self.worker_port)
 
     @property
     def keys(self) -> list[str]:

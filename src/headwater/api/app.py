@@ -11,19 +11,22 @@ from headwater.api import (
     keys,
     openapi,
     orders,
+    page,
     problems,
     streams,
     syncs,
     system,
     tail,
+    webhooks,
 )
+from headwater.api.head import Head
 from headwater.api.parts import Parts
 from headwater.api.strict import BodyLimit, refuse_unknown_parameters
 from headwater.api.timing import Timing
 
 
-def create(parts: Parts) -> FastAPI:
-    """Return the application that serves these parts."""
+def create(parts: Parts, *, only_system: bool = False) -> FastAPI:
+    """Return the application that serves these parts; `only_system`: no more than health and metrics."""
     app = FastAPI(
         title="Headwater",
         version=parts.version,
@@ -36,10 +39,12 @@ def create(parts: Parts) -> FastAPI:
     )
     app.add_middleware(BodyLimit, largest=parts.largest_body)
     app.add_middleware(Timing, answered=parts.answered)
+    app.add_middleware(Head)
     app.state.parts = parts
     app.state.query_parameters = {}
     problems.install(app)
     openapi.install(app)
-    for part in (tail, streams, catalogue, credentials, syncs, orders, keys, system):
+    whole = (tail, streams, catalogue, credentials, syncs, orders, keys, webhooks, page)
+    for part in (system,) if only_system else (*whole, system):
         app.include_router(part.router)
     return app

@@ -47,7 +47,8 @@ def _completed(app: FastAPI) -> dict[str, Any]:
         title="Headwater",
         version=app.version,
         summary=_SUMMARY,
-        description="Errors are `application/problem+json`. Unknown fields and parameters are refused.",
+        description="Errors are `application/problem+json`. Unknown fields and parameters are refused."
+        " HEAD is answered wherever GET is.",
         routes=app.routes,
     )
     schemas = document["components"]["schemas"]

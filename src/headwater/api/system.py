@@ -1,7 +1,5 @@
-"""Whether the process lives and can serve, its metrics, and the one page at `/`."""
+"""Whether the process lives and can do its work, and its metrics. Workers serve nothing else."""
 
-from functools import cache
-from importlib.resources import files
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
@@ -17,17 +15,6 @@ from headwater.management.caller import Permission
 router = APIRouter(tags=["system"])
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="ApiKey")
-_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:;"
-    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_PAGE_HEADERS = {
-    "Content-Security-Policy": _POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
-_FILES = {"index.html": "text/html", "page.js": "text/javascript", "page.css": "text/css"}
 
 
 class Health(Answer):
@@ -48,7 +35,7 @@ async def live() -> object:
     responses={503: {"description": "It cannot serve now; it says why."}},
 )
 async def ready(parts: Here) -> object:
-    """Say whether the process can serve: its database answers, and it is not stopping."""
+    """Say whether the process can do its work: its database answers and takes writes; it is not stopping."""
     reasons = list(await parts.ready())
     if parts.stopping.is_set():
         reasons.append("It is stopping.")
@@ -78,26 +65,3 @@ async def metrics(
                 fix="Use a key that is not bound to an external_id.",
             )
     return Response(parts.metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-@router.get("/", include_in_schema=False)
-async def page() -> Response:
-    """Give the page that shows both streams."""
-    return _file("index.html")
-
-
-@router.get("/static/{name}", include_in_schema=False)
-async def static(name: str) -> Response:
-    """Give a file of the page."""
-    if name not in _FILES:
-        return problems.problem(404, code="not_found", detail="There is nothing at this address.")
-    return _file(name)
-
-
-def _file(name: str) -> Response:
-    return Response(_read(name), media_type=_FILES[name], headers=_PAGE_HEADERS)
-
-
-@cache
-def _read(name: str) -> bytes:
-    return (files("headwater.api") / "static" / name).read_bytes()

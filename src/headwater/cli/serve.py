@@ -27,7 +27,12 @@ def serve(
     *,
     role: Annotated[Role, typer.Option(help="Serve the API, run the syncs, or both.")] = Role.ALL,
     host: Annotated[str | None, typer.Option(help="Where to listen (HEADWATER_HOST).")] = None,
-    port: Annotated[int | None, typer.Option(help="On which port (HEADWATER_PORT).")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            help="On which port (HEADWATER_PORT); a worker: for health and metrics (HEADWATER_WORKER_PORT)."
+        ),
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="With a made-up CRM that changes by itself.")] = False,
     parent: Annotated[int | None, typer.Option(hidden=True, help="End with this process.")] = None,
 ) -> None:
@@ -35,14 +40,14 @@ def serve(
     from headwater import app  # imported here: loading the server takes longer than most commands
     from headwater.settings import Settings
 
-    options = {"host": host, "port": port}
+    options = {"host": host, "worker_port" if role is Role.WORKER else "port": port}
     given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     settings = Settings.load(**given)
     with ExitStack() as beside:
         if parent is not None:
             end_with(parent)
         if demo:
-            beside.enter_context(crm(local_url(settings.host, settings.port), settings.home))
+            beside.enter_context(crm(app.local_url(settings.host, settings.port), settings.home))
         app.run(settings, role=app.Role(role))
 
 
@@ -51,12 +56,6 @@ def crm(url: str, home: Path) -> Any:
     arguments = ["--into", url, "--key-file", str(home / "api.key"), "--file", str(home / "demo-crm.jsonl")]
     arguments += ["--parent", str(os.getpid())]
     return children.child("headwater.demo", arguments, output=subprocess.DEVNULL)
-
-
-def local_url(host: str, port: int) -> str:
-    """Return the URL at which a server that listens on `host` is reached from this machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def end_with(parent: int) -> None:

@@ -15,7 +15,10 @@ async function call(path, options = {}) {
     headers: { Authorization: `Bearer ${sessionStorage.getItem(KEY)}`, ...options.headers },
   });
   if (answer.ok) return answer;
-  const problem = await answer.json().catch(() => ({ detail: `The server answered ${answer.status}.`, fix: "" }));
+  const problem = await answer.json().catch((error) => {
+    if (options.signal?.aborted) throw error; // another call was refused, and has said why
+    return { detail: `The server answered ${answer.status}.`, fix: "" };
+  });
   const text = `${problem.detail} ${problem.fix ?? ""}`;
   throw answer.status === 401 || answer.status === 403 ? new Refused(text) : new Error(text);
 }
@@ -125,6 +128,7 @@ async function showSyncs(signal) {
       byId("lag").textContent = seconds(worst(collections));
       byId("syncs").replaceChildren(...data.map(row));
     } catch (error) {
+      if (signal.aborted) return;
       if (error instanceof Refused) return ask(error.message);
     }
     await new Promise((done) => setTimeout(done, 2000));
