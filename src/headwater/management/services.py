@@ -1,21 +1,31 @@
 """Everything of management, put together: what the API and the console are given."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from headwater.kit.clock import Clock
+from headwater.management.consumer_views import ConsumerViews
+from headwater.management.consumers import Advice, Consumers
 from headwater.management.credentials import Check, Credentials
 from headwater.management.keys import Keys
 from headwater.management.orders import Orders
 from headwater.management.providers import Providers
 from headwater.management.removal import Removal
+from headwater.management.selections import Selections
+from headwater.management.starts import Starts
 from headwater.management.sync_views import SyncViews
 from headwater.management.syncs import Syncs
+from headwater.management.targets import Targets
+from headwater.management.webhooks import Webhooks
 from headwater.providers.catalogue import Catalogue
 from headwater.store.database import Database
 from headwater.store.revisions import Revisions
 from headwater.store.vault import Vault
 from headwater.streams.engine import StreamEngine
 from headwater.streams.slots import SlotTable
+from headwater.targets.table import KINDS
+from headwater.targets.target import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +39,9 @@ class Services:
     orders: Orders
     removal: Removal
     slots: SlotTable
+    targets: Targets
+    consumers: Consumers
+    webhooks: Webhooks
 
 
 def services(
@@ -39,12 +52,23 @@ def services(
     catalogue: Catalogue,
     check: Check,
     clock: Clock,
+    kinds: Sequence[Kind] = KINDS,
+    event_retention: timedelta = timedelta(days=7),
+    pushed: Callable[[str], None] = lambda _sync_id: None,
 ) -> Services:
-    """Put the services together. `check` tries a credential at its API."""
+    """Put the services together.
+
+    `check` tries a credential at its API; `kinds` are those of targets; `pushed` is told of each sync for
+    which a push was stored.
+    """
     revisions = Revisions(database, clock)
     slots = SlotTable(database, revisions)
     providers = Providers(database, revisions, catalogue, clock)
     views = SyncViews(database, engine, clock)
+    targets = Targets(database, revisions, kinds, vault, clock)
+    advice = Advice(
+        targets=targets, selections=Selections(providers, slots), starts=Starts(engine, event_retention)
+    )
     return Services(
         keys=Keys(database, revisions, clock),
         providers=providers,
@@ -53,4 +77,7 @@ def services(
         orders=Orders(database, revisions, clock),
         removal=Removal(revisions, slots, engine, clock),
         slots=slots,
+        targets=targets,
+        consumers=Consumers(database, revisions, advice, ConsumerViews(database, engine, clock), clock),
+        webhooks=Webhooks(database=database, providers=providers, vault=vault, clock=clock, told=pushed),
     )

@@ -22,7 +22,10 @@ EVERY = 10.0
 _ROWS = 200
 """Rows of one transaction, so that others can write in between."""
 
-SEALED: Sequence[tuple[Table, Column[bytes]]] = ((schema.credentials, schema.credentials.c.secrets),)
+SEALED: Sequence[tuple[Table, Column[bytes]]] = (
+    (schema.credentials, schema.credentials.c.secrets),
+    (schema.targets, schema.targets.c.secrets),
+)
 """Every column that holds what `Vault.seal` gave, with its table, whose key is `id`."""
 
 
