@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 STAMP := .venv/.ready
 CORE := */headwater/errors.py,*/headwater/model/*,*/headwater/syncs/*,*/headwater/consumers/*,*/headwater/mutations/*
-PINS := requirements/run.txt requirements/dev.txt requirements/uv.txt
+PINS := requirements/run.txt requirements/dev.txt requirements/uv.txt requirements/kafka.sha256
 
 .PHONY: help setup run test check format cover bench journeys docs pins clean
 
@@ -13,7 +13,7 @@ help:  ## list these commands
 
 setup: $(STAMP)  ## make .venv with everything in it; does nothing when nothing changed
 
-$(STAMP): $(PINS) pyproject.toml scripts/setup.sh
+$(STAMP): $(PINS) pyproject.toml scripts/setup.sh scripts/kafka.py
 	@scripts/setup.sh
 
 run: setup  ## start Headwater with the demo on a local file database
@@ -59,5 +59,5 @@ pins: setup  ## renew the pinned versions in requirements/
 	echo uv | $(COMPILE) -c requirements/dev.txt - -o requirements/uv.txt
 
 clean:  ## remove what commands here have made
-	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov build dist
+	rm -rf .venv .kafka .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.* htmlcov build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Make .venv with everything in it: the pinned packages of requirements/dev.txt and Headwater itself, editable.
+# And .kafka with a Kafka broker for the tests.
 #
 # Safe to call again; `make setup` calls it only when the pins, pyproject.toml or this file changed.
 # On Debian and its children, as root, it installs missing system packages itself. Elsewhere it says what is missing.
@@ -10,6 +11,8 @@ cd "$(dirname "$0")/.."
 SYSTEM_PACKAGES=(
     "have_postgres|postgresql"
     "have_redis|redis-server"
+    "have_java|default-jre-headless"
+    "have_maven|maven"
 )
 PYTHONS="${PYTHON:-python3 python3.13 python3.12 python3.11}"
 
@@ -18,6 +21,14 @@ have_postgres() {
 }
 
 have_redis() { command -v redis-server >/dev/null; }
+
+# Apache Kafka's broker runs on Java 17 or newer.
+have_java() {
+    local version
+    version="$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p')" && [ "${version:-0}" -ge 17 ]
+}
+
+have_maven() { command -v mvn >/dev/null; }
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
@@ -60,7 +71,7 @@ if ! have_python; then
     exit 1
 fi
 for package in "${SYSTEM_PACKAGES[@]}"; do
-    need "$package" || say "without it, Headwater runs, and the tests that need it are skipped."
+    need "$package" || say "without it, Headwater runs; the tests that need it are skipped, those of Kafka use a stand-in."
 done
 
 if ! .venv/bin/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
@@ -76,4 +87,8 @@ if ! .venv/bin/uv --version >/dev/null 2>&1; then
 fi
 VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip sync --quiet --require-hashes requirements/dev.txt
 VIRTUAL_ENV="$PWD/.venv" .venv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
+
+if have_java && have_maven; then
+    .venv/bin/python scripts/kafka.py || say "without Kafka's jars, Headwater runs; the tests of Kafka use a stand-in."
+fi
 touch .venv/.ready

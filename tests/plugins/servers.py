@@ -10,7 +10,7 @@ How a test gets a server: it names a fixture, and with that carries the marker `
 | Apache Kafka | `kafka_server`: an object with `.url` (the bootstrap address) and more | `killable_kafka` |
 
 Each listens on 127.0.0.1 and is started when the first test asks for it. Tests share those on the left, so
-they name their keys, subjects, streams and topics with `own_name`. A killed server comes back at the same address
+they name their keys, subjects and topics with `own_name`. A killed server comes back at the same address
 with the same data: what it had acknowledged is there. A server that this machine lacks means a skipped test,
 under `CI=true` a failed one; only for Kafka there is a stand-in, which is no proof and which CI refuses.
 """
