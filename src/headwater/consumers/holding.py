@@ -19,12 +19,14 @@ MOST_HELD = 1_000
 class Admitted(msgspec.Struct, frozen=True):
     """What becomes of entries that were read: the first `count` are dealt with, the others were not reached.
 
-    `fresh` go on, in order. `held` are by record the positions that are held back, with those from before.
+    `fresh` go on, in order. `held` are by record the positions that are held back, with those from before;
+    `more` says how many more that are than before.
     """
 
     count: int
     fresh: list[Entry]
     held: dict[Key, tuple[int, ...]]
+    more: int
 
 
 def admit(
@@ -42,21 +44,25 @@ def admit(
     """
     fresh: list[Entry] = []
     held: dict[Key, tuple[int, ...]] = {}
+    more = 0
     out: dict[Key, tuple[int, ...]] = {key: row.held for key, row in rows.items()}
     for count, entry in enumerate(entries):
         key = (entry.slot, entry.upstream_id)
         behind = out.get(key)
         if behind is None:
             if most is not None and len(fresh) >= most:
-                return Admitted(count, fresh, held)
+                return Admitted(count, fresh, held, more)
             fresh.append(entry)
             if one_of_each:
                 out[key] = ()
             continue
         if stream is Stream.EVENTS and len(behind) >= MOST_HELD:
-            return Admitted(count, fresh, held)
-        out[key] = held[key] = (entry.position,) if stream is Stream.RECORDS else (*behind, entry.position)
-    return Admitted(len(entries), fresh, held)
+            return Admitted(count, fresh, held, more)
+        if stream is Stream.RECORDS:
+            behind = ()
+        more += 1 + len(behind) - len(out[key])
+        out[key] = held[key] = (*behind, entry.position)
+    return Admitted(len(entries), fresh, held, more)
 
 
 def following(row: Outstanding, now_us: int) -> Outstanding | None:

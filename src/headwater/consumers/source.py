@@ -1,6 +1,6 @@
 """The stream as one consumer wants it: filtered, its tenant's only, as messages. Remembers no position."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from headwater.consumers.selection import filters_of
 from headwater.model.consumer import Selection
@@ -20,6 +20,7 @@ class Source:
         self.stream = stream
         self._streams = streams
         self._engine = streams.engine
+        self._tenant = tenant
         self._reader = streams.reader(stream, filters_of(selection), tenant)
         self._ids: dict[int, RecordIds] = {}
 
@@ -49,6 +50,14 @@ class Source:
     async def again(self, partition: int, positions: Sequence[int]) -> Mapping[int, Entry]:
         """Return entries by position. Left out: events out of retention, versions that were replaced."""
         return await self._engine.at(self.stream, partition, positions)
+
+    async def own(self, slots: Iterable[int]) -> frozenset[int]:
+        """Return those of these slots that are (still) the tenant's, filters or not (P12)."""
+        wanted = frozenset(slots)
+        if self._tenant is None or not wanted:
+            return wanted
+        known = (await self._streams.slots.now()).by_number
+        return frozenset(slot for slot in wanted if known[slot].external_id == self._tenant)
 
     async def wait(self, position: Vector, seconds: float) -> None:
         """Wait until the stream goes on after the heads that were known as `position`, at most so long."""
