@@ -21,11 +21,13 @@ from headwater.management.services import Services, services
 from headwater.management.syncs import NewSync
 from headwater.model.sync import CollectionState
 from headwater.providers.catalogue import Catalogue
-from headwater.providers.provider import Collection, CredentialKind, Feed, Provider
+from headwater.providers.provider import Collection, CredentialKind, Feed, Provider, Webhook
 from headwater.store.database import Database
 from headwater.store.leases import Leases
 from headwater.store.vault import Vault, new_key
+from headwater.store.worker import Worker
 from headwater.streams.sqlite import SqliteStreams
+from headwater.syncs.inbox import Inbox
 from headwater.syncs.ledger import Ledger
 from headwater.syncs.plan import Plan, Plans
 from headwater.syncs.run import Parts
@@ -34,7 +36,12 @@ from headwater.syncs.runner import Runner
 ADMIN = Caller(key_id="k", permissions=frozenset({Permission.ADMIN}))
 
 
-def provider(shelf: Shelf, collection: Collection | None = None, feed: Feed | None = None) -> Provider:
+def provider(
+    shelf: Shelf,
+    collection: Collection | None = None,
+    feed: Feed | None = None,
+    webhook: Webhook | None = None,
+) -> Provider:
     """Return the shelf as an API."""
     return Provider(
         name="shelf",
@@ -51,6 +58,7 @@ def provider(shelf: Shelf, collection: Collection | None = None, feed: Feed | No
         budget=(Bucket(allowed=100, per=timedelta(seconds=1)),),
         collections=(collection or shelf.collection(one=True),),
         feed=feed,
+        webhook=webhook,
     )
 
 
@@ -80,6 +88,7 @@ class House:
     vault: Vault
     services: Services
     catalogue: Shelves
+    inbox: Inbox
 
     async def sync(self) -> str:
         """Make a sync of the shelf; return its id."""
@@ -106,18 +115,22 @@ class House:
             engine=self.engine,
             plans=Plans(self.database, self.vault),
             ledger=Ledger(self.database, clock),
+            inbox=self.inbox,
             open=open,
             catalogue=self.catalogue,
             clock=clock,
             reload=reload,
         )
-        leases = Leases(self.database, clock=clock, lease_time=timedelta(seconds=5))
-        runner = Runner(parts, leases, lease_time=timedelta(seconds=5))
-        task = asyncio.create_task(runner.run())
+        lease_time = timedelta(seconds=5)
+        leases = Leases(self.database, clock=clock, lease_time=lease_time)
+        worker = Worker(leases, clock=clock, lease_time=lease_time)
+        runner = Runner(parts, worker)
+        beating, working = asyncio.create_task(worker.run()), asyncio.create_task(runner.run())
         try:
             yield runner
         finally:
-            await ended(task)
+            await ended(working)
+            await ended(beating)
 
     async def equal(self) -> bool:
         """Whether the record stream is as the shelf."""
@@ -151,10 +164,13 @@ async def housed(folder: Path, shelf: Shelf, only: Provider) -> AsyncGenerator[H
         return "account"
 
     catalogue = Shelves(only)
+    inbox = Inbox(database, clock)
     made = services(
-        database=database, engine=engine, vault=vault, catalogue=catalogue, check=check, clock=clock
-    )
+        database=database, engine=engine, vault=vault, catalogue=catalogue, check=check, clock=clock,
+        pushed=inbox.told,
+    )  # fmt: skip
     shelf.now_us = clock.now_us()
-    yield House(shelf, database, engine, vault, made, catalogue)
+    yield House(shelf, database, engine, vault, made, catalogue, inbox)
+    await inbox.close()
     await engine.close()
     await database.close()

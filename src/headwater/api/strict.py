@@ -17,6 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from headwater.errors import Invalid, Refused
 
 JSON_TYPES = ("application/json",)
+_OTHERS = "/webhooks/"
+"""Below it others decide what they send."""
 DOCUMENT_TYPES = ("application/json", "application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
 
 
@@ -31,6 +33,8 @@ async def refuse_unknown_parameters(request: Request) -> None:
             code="request.malformed",
             fix="Leave the NUL character out; nothing here has one in its name.",
         )
+    if request.url.path.startswith(_OTHERS):
+        return
     parameters = _query_parameters(request)
     errors: list[tuple[str, str]] = []
     seen: set[str] = set()

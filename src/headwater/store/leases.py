@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     cast,
     delete,
+    exists,
     extract,
     false,
     func,
@@ -46,6 +47,11 @@ END_CONNECTIONS = text(
 )
 
 HOUR_US = 3_600_000_000
+
+
+def holds(fence: Fence) -> ColumnElement[bool]:
+    """Return the condition that a lease has not changed hands, for the statements of whoever holds it."""
+    return exists().where(leases.c.name == fence.lease, leases.c.epoch == fence.epoch)
 
 
 class Leases:

@@ -21,6 +21,7 @@ from headwater.model.record import Slot
 from headwater.model.sync import HealthStatus, Note
 from headwater.store import schema
 from headwater.store.database import Database
+from headwater.store.leases import holds
 from headwater.syncs.plan import Plan
 
 _LIST = 500
@@ -61,7 +62,7 @@ class Ledger:
                 await self._write_one(connection, fence, one)
 
     async def _write_one(self, connection: AsyncConnection, fence: Fence, news: CollectionNews) -> None:
-        ours = _ours(fence)
+        ours = holds(fence)
         values: dict[str, Any] = {
             name: value
             for name in ("state", "last_checked_us", "complete_us")
@@ -97,7 +98,7 @@ class Ledger:
         async with self._database.write() as connection:
             await connection.execute(
                 update(syncs)
-                .where(syncs.c.id == sync_id, syncs.c.initial_backfill_completed_us.is_(None), _ours(fence))
+                .where(syncs.c.id == sync_id, syncs.c.initial_backfill_completed_us.is_(None), holds(fence))
                 .values(initial_backfill_completed_us=self._clock.now_us())
             )
 
@@ -105,7 +106,7 @@ class Ledger:
         """Have a collection listed anew, in place of a backfill that is under way. Raises: LeaseLost."""
         backfills, now_us, backfill_id = schema.backfills, self._clock.now_us(), new_id()
         async with self._database.write() as connection:
-            if not await connection.scalar(select(_ours(fence))):
+            if not await connection.scalar(select(holds(fence))):
                 raise LeaseLost
             await connection.execute(
                 update(backfills)
@@ -132,7 +133,7 @@ class Ledger:
         async with self._database.write() as connection:
             await connection.execute(
                 update(schema.syncs)
-                .where(schema.syncs.c.id == plan.sync_id, _ours(fence))
+                .where(schema.syncs.c.id == plan.sync_id, holds(fence))
                 .values(health=json.dumps(health))
             )
             await self._credential_health(connection, fence, plan.credential_id, now, worked=worked)
@@ -148,7 +149,7 @@ class Ledger:
         refused = [note for one in of_syncs for note in json.loads(one)["notes"] if note["code"] in REFUSED]
         if not refused and not worked:
             return  # what trying it has shown still stands
-        ours = (credentials.c.id == credential_id, _ours(fence))
+        ours = (credentials.c.id == credential_id, holds(fence))
         known = await connection.scalar(select(credentials.c.health).where(*ours))
         if known is None:
             return
@@ -183,7 +184,7 @@ class Ledger:
         async with self._database.write() as connection:
             if sweep_id is not None:
                 await connection.execute(
-                    update(sweeps).where(sweeps.c.id == sweep_id, _ours(fence)).values(values)
+                    update(sweeps).where(sweeps.c.id == sweep_id, holds(fence)).values(values)
                 )
             else:
                 await connection.execute(
@@ -242,7 +243,7 @@ class Ledger:
         async with self._database.write() as connection:
             gone = await connection.execute(
                 delete(rejected).where(
-                    rejected.c.slot == slot.number, rejected.c.rejected_us <= until_us, _ours(fence)
+                    rejected.c.slot == slot.number, rejected.c.rejected_us <= until_us, holds(fence)
                 )
             )
         return gone.rowcount
@@ -253,9 +254,3 @@ def _health(
 ) -> dict[str, Any]:
     since = before.get("since", now) if before.get("status") == status else now
     return {"status": status, "notes": notes, "since": since}
-
-
-def _ours(fence: Fence) -> Any:
-    """Return the condition that the lease has not changed hands."""
-    leases = schema.leases
-    return exists().where(leases.c.name == fence.lease, leases.c.epoch == fence.epoch)

@@ -52,6 +52,8 @@ class Plan:
     """Changes whenever a user changed the sync or its credential."""
     backfilled: bool
     collections: tuple[CollectionPlan, ...]
+    pushed: bool = False
+    """Whether the API may push to it (`webhooks`)."""
 
     @property
     def lease(self) -> str:
@@ -98,7 +100,7 @@ class Plans:
         return plans
 
     async def _some_plans(self, connection: AsyncConnection, sync_ids: Sequence[str]) -> dict[str, Plan]:
-        syncs, credentials = schema.syncs, schema.credentials
+        syncs, credentials, hooks = schema.syncs, schema.credentials, schema.webhooks
         rows = await connection.execute(
             select(
                 syncs,
@@ -108,8 +110,10 @@ class Plans:
                 credentials.c.secrets,
                 credentials.c.rate_limit,
                 credentials.c.updated_us.label("credential_us"),
+                hooks.c.updated_us.label("hook_us"),
             )
             .join(credentials, credentials.c.id == syncs.c.credential_id)
+            .outerjoin(hooks, hooks.c.sync_id == syncs.c.id)
             .where(syncs.c.id.in_(sync_ids), syncs.c.status == "active")
         )
         collections = await self._collections(connection, sync_ids)
@@ -131,8 +135,9 @@ class Plans:
                 max_age_days=row.max_age_days,
                 health=json.loads(row.health),
                 checks=row.checks,
-                stamp=row.updated_us + row.credential_us,
+                stamp=row.updated_us + row.credential_us + (row.hook_us or 0),
                 backfilled=row.initial_backfill_completed_us is not None,
+                pushed=row.hook_us is not None,
                 collections=tuple(collections.get(row.id, ())),
             )
         return plans

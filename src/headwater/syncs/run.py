@@ -23,9 +23,11 @@ from headwater.streams.engine import StreamEngine
 from headwater.syncs.assignment import Assignment
 from headwater.syncs.collection import CollectionRun
 from headwater.syncs.feeding import FeedRun
+from headwater.syncs.inbox import Inbox
 from headwater.syncs.ingest import Ingested
 from headwater.syncs.ledger import CollectionNews, Ledger
 from headwater.syncs.plan import Plan, Plans
+from headwater.syncs.pushed import PushRun
 from headwater.syncs.retire import retire
 
 _LOG = structlog.get_logger(__name__)
@@ -41,6 +43,7 @@ class Parts:
     engine: StreamEngine
     plans: Plans
     ledger: Ledger
+    inbox: Inbox
     open: Callable[[Plan, Provider], Callable[[Urgency], Http]]
     """Opens a sync's API for any urgency: `accounts.Accounts.open`."""
     catalogue: Catalogue
@@ -59,6 +62,7 @@ class SyncRun:
     fence: Fence
     collections: list[CollectionRun] = field(default_factory=list[CollectionRun])
     feed: FeedRun | None = None
+    pushes: PushRun | None = None
     task: asyncio.Task[None] | None = None
     _health_changed: asyncio.Event = field(default_factory=asyncio.Event)
     _written: dict[int, CollectionNews] = field(default_factory=dict[int, CollectionNews])
@@ -150,6 +154,9 @@ class SyncRun:
             self.feed = self._feed(provider)
             if self.feed is not None:
                 tasks.create_task(self.feed.run())
+            self.pushes = self._pushes(provider)
+            if self.pushes is not None:
+                tasks.create_task(self.pushes.run())
             tasks.create_task(self._keep_telling())
             tasks.create_task(self._note_backfilled())
             if self.plan.max_age_days is not None:
@@ -205,6 +212,20 @@ class SyncRun:
             noted=self._health_changed.set,
         )
 
+    def _pushes(self, provider: Provider) -> PushRun | None:
+        """Return what takes pushes in, if the provider has webhooks and the sync has one."""
+        if provider.webhook is None or not self.plan.pushed:
+            return None
+        return PushRun(
+            webhook=provider.webhook,
+            runs={run.work.collection.name: run for run in self.collections},
+            inbox=self.parts.inbox,
+            sync_id=self.plan.sync_id,
+            fence=self.fence,
+            clock=self.parts.clock,
+            noted=self._health_changed.set,
+        )
+
     # --- health -------------------------------------------------------------------------------------------
 
     async def _keep_telling(self) -> None:
@@ -217,8 +238,7 @@ class SyncRun:
     async def _tell(self) -> None:
         await self.parts.ledger.write(self.news())
         attempts = [run.attempts for run in self.collections]
-        if self.feed is not None:
-            attempts.append(self.feed.attempts)
+        attempts += [more.attempts for more in (self.feed, self.pushes) if more is not None]
         notes = [note for one in attempts for note in one.notes.values()]
         if self._crash is not None:
             notes.append((HealthStatus.ERROR, self._crash))
