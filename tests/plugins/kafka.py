@@ -199,7 +199,7 @@ def shareable(folder: Path) -> tuple[SharedServer, Mapping[str, str]]:
 
 @pytest.fixture
 def killable_kafka(tmp_path: Path) -> Iterator[Server]:
-    """A running broker of the test's own. After a kill it takes some three seconds to come back."""
+    """A running broker of the test's own. After a kill it takes some four seconds to come back."""
     if not have_kafka():
         pytest.skip(MISSING)  # the stand-in has nothing that would come back
     folder = tmp_path / "kafka"
