@@ -7,12 +7,16 @@ from typing import Any
 
 from sqlalchemy import select
 from tests.management.crm import CRM, OTHER, Api
+from tests.management.depot import Depots
 
 from headwater.management.caller import Caller, Permission
+from headwater.management.consumer_views import ConsumerView
+from headwater.management.consumers import NewConsumer
 from headwater.management.credentials import Credential, NewCredential
 from headwater.management.services import Services, services
 from headwater.management.sync_views import SyncView
 from headwater.management.syncs import NewSync
+from headwater.management.targets import NewTarget, TargetView
 from headwater.model.record import Change, EventKind, Origin, Slot
 from headwater.providers.catalogue import Catalogue
 from headwater.store import schema
@@ -52,6 +56,7 @@ class Office:
     vault: Vault
     api: Api
     services: Services
+    depots: Depots
     changed: int = field(default=0)
 
     async def credential(self, caller: Caller = ADMIN, token: str = "secret", **more: Any) -> Credential:
@@ -75,6 +80,21 @@ class Office:
             more["credential_id"] = credential.id
         given: dict[str, Any] = {"config": {}, "metadata": {}}
         return await self.services.syncs.create(caller, NewSync(provider="crm", **(given | more)))
+
+    async def target(self, caller: Caller = ADMIN, **more: Any) -> TargetView:
+        """Make a target of a made-up kind."""
+        given: dict[str, Any] = {"settings": {"url": "depot://host/place"}, "metadata": {}}
+        kind = {} if "url" in more else {"kind": "depot"}
+        made, _ = await self.services.targets.create(caller, NewTarget(**(given | kind | more)))
+        return made
+
+    async def consumer(self, caller: Caller = ADMIN, **more: Any) -> ConsumerView:
+        """Make a managed consumer, with a target unless one is given."""
+        if "target_id" not in more:
+            tenant_id = more.get("external_id") or caller.external_id
+            more["target_id"] = (await self.target(caller, external_id=tenant_id)).id
+        given: dict[str, Any] = {"filters": {}, "metadata": {}}
+        return await self.services.consumers.create(caller, NewConsumer(**(given | more)))
 
     async def slot(self, sync_id: str, collection_id: str = "crm:contact") -> Slot:
         """Return the slot of a collection of a sync."""
@@ -119,7 +139,7 @@ class Office:
 
 def office(database: Database, engine: StreamEngine, clock: Hands) -> Office:
     """Put an office together."""
-    vault, api = Vault.with_keys([new_key()]), Api()
+    vault, api, depots = Vault.with_keys([new_key()]), Api(), Depots()
     made = services(
         database=database,
         engine=engine,
@@ -127,5 +147,14 @@ def office(database: Database, engine: StreamEngine, clock: Hands) -> Office:
         catalogue=Catalogue((CRM, OTHER)),
         check=api.check,
         clock=clock,
+        kinds=depots.kinds,
     )
-    return Office(database=database, engine=engine, clock=clock, vault=vault, api=api, services=made)
+    return Office(
+        database=database,
+        engine=engine,
+        clock=clock,
+        vault=vault,
+        api=api,
+        services=made,
+        depots=depots,
+    )

@@ -104,11 +104,11 @@ async def dead_letters(connection: AsyncConnection, consumer_ids: Sequence[str])
     """Return how many messages of each consumer were given up; those without any are left out."""
     table = schema.dead_letters
     rows = await connection.execute(
-        select(table.c.consumer_id, func.count())
+        select(table.c.consumer_id, func.count().label("messages"))
         .where(table.c.consumer_id.in_(consumer_ids))
         .group_by(table.c.consumer_id)
     )
-    return dict(rows.tuples().all())
+    return {row.consumer_id: row.messages for row in rows}
 
 
 async def _positions(connection: AsyncConnection, consumer_ids: Sequence[str]) -> dict[str, Vector]:

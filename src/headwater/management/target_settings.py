@@ -118,12 +118,14 @@ def _sentence(kind: Kind, one: Mapping[str, Any]) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "."
 
 
-def _names(model: type[BaseModel], loc: Sequence[str | int]) -> Iterator[str]:
-    """Give the names of the fields that there are at a place of the settings."""
-    if not loc:
-        yield from model.model_fields
+def _names(annotation: Any, loc: Sequence[str | int]) -> Iterator[str]:
+    """Give the names of the fields that there are at a place within a model, whatever is around it."""
+    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        for part in get_args(annotation):
+            yield from _names(part, loc)
         return
-    field = model.model_fields.get(str(loc[0]))
-    for part in () if field is None else (field.annotation, *get_args(field.annotation)):
-        if isinstance(part, type) and issubclass(part, BaseModel):
-            yield from _names(part, loc[1:])
+    below = [part for part in loc if isinstance(part, str)]
+    if not below:
+        yield from annotation.model_fields
+    elif below[0] in annotation.model_fields:
+        yield from _names(annotation.model_fields[below[0]].annotation, below[1:])
