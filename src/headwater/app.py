@@ -39,6 +39,7 @@ from headwater.store.keycheck import check_keys
 from headwater.store.leases import Leases
 from headwater.store.probe import WriteProbe
 from headwater.store.vault import Vault
+from headwater.store.worker import Worker
 from headwater.streams import retention
 from headwater.streams.cursor import Cursors
 from headwater.streams.engine import StreamEngine
@@ -110,8 +111,9 @@ async def serve(settings: Settings, *, role: Role = Role.ALL) -> None:
         ]
         runner = None
         if role is not Role.API:
-            runner = _runner(process)
-            work.append(runner.run())
+            worker = _worker(process)
+            runner = _runner(process, worker)
+            work += [worker.run(), runner.run()]
         if listening is not None:
             work.append(_http(process, listening, runner, role))
         await _until_stopped(process.stopping, work)
@@ -209,7 +211,14 @@ async def _check(
     return await provider.check(client)
 
 
-def _runner(process: Process) -> Runner:
+def _worker(process: Process) -> Worker:
+    """Put the heartbeat together that all work of this process shares."""
+    lease_time = process.settings.lease_time
+    leases = Leases(process.database, clock=process.clock, lease_time=lease_time)
+    return Worker(leases, clock=process.clock, lease_time=lease_time)
+
+
+def _runner(process: Process, worker: Worker) -> Runner:
     """Put the runner of the syncs together."""
 
     async def reload() -> None:
@@ -241,9 +250,7 @@ def _runner(process: Process) -> Runner:
         reload=reload,
         watch=watch,
     )
-    lease_time = process.settings.lease_time
-    leases = Leases(process.database, clock=process.clock, lease_time=lease_time)
-    return Runner(parts, leases, lease_time=lease_time)
+    return Runner(parts, worker)
 
 
 async def _http(process: Process, listening: socket.socket, runner: Runner | None, role: Role) -> None:

@@ -7,13 +7,12 @@ nothing. Not here: what one collection does (`collection`).
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import timedelta
 
 import structlog
 
-from headwater.errors import HeadwaterError, LeaseLost
+from headwater.errors import HeadwaterError
 from headwater.model.lease import Fence
-from headwater.store.leases import Leases
+from headwater.store.worker import Worker
 from headwater.syncs.plan import lease_name
 from headwater.syncs.run import Parts, SyncRun
 
@@ -27,11 +26,10 @@ _FLUSH = 2.0
 class Runner:
     """Runs this process's share of the syncs."""
 
-    def __init__(self, parts: Parts, leases: Leases, *, lease_time: timedelta) -> None:
-        """Run syncs with `parts` under `leases`, which expire after `lease_time` without a beat."""
+    def __init__(self, parts: Parts, worker: Worker) -> None:
+        """Run syncs with `parts` as a part of `worker`, which is run beside it."""
         self._parts = parts
-        self._leases = leases
-        self._beat_every = lease_time.total_seconds() / 4
+        self._worker = worker
         self._runs: dict[str, SyncRun] = {}
         self._active: set[str] = set()
         self._revision = -1
@@ -59,16 +57,13 @@ class Runner:
 
     async def run(self) -> None:
         """Work until cancelled; then stop every sync, write its progress and give the leases back (P9)."""
-        await self._leases.register()
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._keep(self._beat, self._beat_every))
-                tasks.create_task(self._keep(self._balance, _TICK))
-                tasks.create_task(self._keep(self._flush, _FLUSH))
-        finally:
-            await self._stop(list(self._runs))
-            with suppress(HeadwaterError):
-                await self._leases.release_all()
+        async with self._worker.working(self._lost):
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(self._keep(self._balance, _TICK))
+                    tasks.create_task(self._keep(self._flush, _FLUSH))
+            finally:
+                await self._stop(list(self._runs))
 
     async def _keep(self, step: Callable[[], Awaitable[None]], every: float) -> None:
         """Take a step again and again. Trouble with the database is waited out: the next step tries again."""
@@ -88,15 +83,10 @@ class Runner:
             except TimeoutError:
                 pass
 
-    async def _beat(self) -> None:
-        """Say that we are alive; when we were silent for too long, everything has passed to others."""
-        try:
-            await self._leases.beat()
-        except LeaseLost:
-            _LOG.warning("leases lost: this process was silent for too long")
-            async with self._turn:
-                await self._drop(list(self._runs))
-                await self._leases.register()
+    async def _lost(self) -> None:
+        """Stop everything: it has passed to others."""
+        async with self._turn:
+            await self._drop(list(self._runs))
 
     async def _balance(self) -> None:
         """Take what is free up to a fair share, give back what is above it, take in what users changed."""
@@ -115,19 +105,19 @@ class Runner:
             self._revision = revision
 
     async def _take_share(self) -> None:
-        share = -(-len(self._active) // max(await self._leases.alive(), 1))
+        share = -(-len(self._active) // await self._worker.alive())
         await self._stop(sorted(self._runs)[share:])
         if len(self._runs) < share:
             names = [lease_name(id) for id in self._active - self._runs.keys()]
             if names:
-                await self._start(await self._leases.claim(names, share - len(self._runs)))
+                await self._start(await self._worker.leases.claim(names, share - len(self._runs)))
 
     async def _start(self, fences: list[Fence]) -> None:
         plans = await self._parts.plans.read(fence.lease.partition(":")[2] for fence in fences)
         for fence in fences:
             plan = plans.get(fence.lease.partition(":")[2])
             if plan is None:
-                await self._leases.release(fence)
+                await self._worker.leases.release(fence)
                 continue
             run = self._runs[plan.sync_id] = SyncRun(parts=self._parts, plan=plan, fence=fence)
             run.start()
@@ -152,7 +142,7 @@ class Runner:
         with suppress(HeadwaterError):
             await self._parts.ledger.write(news)
             for run in runs:
-                await self._leases.release(run.fence)
+                await self._worker.leases.release(run.fence)
 
     async def _drop(self, ids: list[str]) -> None:
         """Stop syncs that are not ours any more, or that ended by themselves; their leases stay."""
