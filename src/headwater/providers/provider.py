@@ -88,12 +88,17 @@ class News:
     """What a feed or a push says of one object.
 
     `observed` is the object in its collection's canonical shape, or its deletion. Without it the news is a
-    hint: the object is fetched.
+    hint: the object is fetched. It is fetched too where the streams may know something newer: where the
+    object has no version of its own, and was asked for at `at_us` or later.
     """
 
     collection: str
     id: str
     observed: Observed | None = None
+    at_us: int | None = None
+    """When the object was as `observed` shows it, in the API's clock; None: when the page was asked for."""
+    exact_us: int = 1
+    """How exact `at_us` is: it may have been so much later (whole seconds: 1,000,000)."""
     parent_id: str | None = None
     """Upstream id of the parent record, where the collection is read per parent."""
 

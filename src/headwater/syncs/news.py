@@ -4,12 +4,13 @@ A hint that comes late or twice does no harm: the version rule of `decide` holds
 Not here: where news come from (`feed`, `inbox`).
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from headwater.errors import Halt
 from headwater.kit.budget import Urgency
-from headwater.model.record import Observed, Origin
+from headwater.model.record import Held, Observed, Origin
 from headwater.providers.provider import News, Page, ReadMany, ReadOne, Scope
 from headwater.syncs.assignment import Assignment
 from headwater.syncs.sweep import SCOPED
@@ -41,8 +42,7 @@ async def take_in(
             by_collection.setdefault(one.collection, []).append(one)
     for name, of_collection in by_collection.items():
         work = works[name]
-        carried = [one.observed for one in of_collection if one.observed is not None]
-        hints = [one for one in of_collection if one.observed is None]
+        carried, hints = await _sorted(work, of_collection)
         changed += await _take(work, carried, asked_us, origin)
         changed += await _fetch(work, hints, origin)
         if checkpoint is not None:
@@ -51,10 +51,40 @@ async def take_in(
     return changed
 
 
-async def _take(work: Assignment, observed: Sequence[Observed], asked_us: int, origin: Origin) -> int:
-    if not observed:
+async def _sorted(work: Assignment, news: Sequence[News]) -> tuple[list[News], list[News]]:
+    """Return the news whose objects can be taken as they are, and those whose objects are fetched.
+
+    An object without a version is only taken where what is held was asked for before (P2); so is one of
+    which several news are of one instant, since nothing tells which of them is the last.
+    """
+    held: Mapping[str, Held] = {}
+    if dated := [one.id for one in news if one.at_us is not None]:
+        held = await work.engine.held(work.slot, dated)
+    instants = Counter((one.id, one.at_us) for one in news)
+    carried: list[News] = []
+    hints: list[News] = []
+    for one in news:
+        if one.observed is None:
+            hints.append(one)
+        elif one.at_us is None or one.observed.version is not None:
+            carried.append(one)
+        elif instants[one.id, one.at_us] > 1 or (one.id in held and held[one.id].asked_us >= one.at_us):
+            hints.append(one)
+        else:
+            carried.append(one)
+    return carried, hints
+
+
+async def _take(work: Assignment, carried: Sequence[News], asked_us: int, origin: Origin) -> int:
+    by_time: defaultdict[int, list[Observed]] = defaultdict(list)
+    for one in carried:
+        at_us = asked_us if one.at_us is None else one.at_us + one.exact_us - 1
+        if one.observed is not None:
+            by_time[at_us].append(one.observed)
+    if not by_time:
         return 0
-    return len((await work.ingest([Page(observed=observed, asked_us=asked_us)], origin)).changes)
+    pages = [Page(observed=observed, asked_us=at_us) for at_us, observed in sorted(by_time.items())]
+    return len((await work.ingest(pages, origin)).changes)
 
 
 async def _fetch(work: Assignment, hints: Iterable[News], origin: Origin) -> int:
