@@ -56,7 +56,7 @@ async def test_unknown_and_repeated_parameters_are_refused(server: Server) -> No
     ]
     problem = await server.refused("GET", "/v1/records?limit=1&limit=2", 422, "request.invalid")
     assert problem["errors"] == [{"field": "limit", "detail": "Is given more than once."}]
-    await server.get("/v1/records?provider=a&provider=b")
+    await server.get("/v1/records?provider=crm&provider=billing")
     for path in ("/health/live", "/", "/v1/api-keys"):
         await server.refused("GET", path + "?x=1", 422, "request.invalid")
 
@@ -88,6 +88,18 @@ async def test_wrong_fields_are_named(
     """With their path, and what is wrong; the nearest name where there is no such field."""
     problem = await server.refused("POST", "/v1/credentials", 422, "request.invalid", json=body)
     assert [(one["field"], one["detail"]) for one in problem["errors"]] == errors
+
+
+@pytest.mark.parametrize("media_type", ["application/octet-stream", "text/plain", "application/json", None])
+async def test_an_empty_body_is_no_body_whatever_its_type(server: Server, media_type: str | None) -> None:
+    """Some clients name a type above nothing: where the body may be left out, it is."""
+    view = await server.office.sync()
+    headers = {} if media_type is None else {"content-type": media_type}
+    path = f"/v1/syncs/{view.sync.id}"
+    await server.call("POST", f"{path}/check", 202, headers=headers, content=b"")
+    started = await server.call("POST", f"{path}/backfills", 202, headers=headers, content=b"")
+    assert len(started["data"]) == 3
+    await server.refused("POST", "/v1/syncs", 422, "request.invalid", headers=headers, content=b"")
 
 
 @pytest.mark.parametrize(

@@ -138,8 +138,8 @@ async def test_p12_a_tenants_key_reads_only_its_own(server: Server) -> None:
         answer = await server.client.get(path, headers=key | NDJSON)
         lines = [json.loads(line) for line in answer.text.splitlines()]
         assert {one["sync_external_id"] for one in lines[:-1]} == {"org_1"}
-        filtered = await server.get(path, headers=key, params={"sync_id": others.sync_id})
-        assert filtered[name] == []
+        filters = {"sync_id": others.sync_id}
+        await server.refused("GET", path, 422, "filter.unknown", headers=key, params=filters)
         everybodys = await server.get(path, params={"limit": 1})
         own = await server.get(path, headers=key, params={"after_cursor": everybodys["cursor"]})
         assert {one["sync_external_id"] for one in own[name]} == {"org_1"}
@@ -174,7 +174,6 @@ async def test_p12_records_of_a_removed_sync_stay_their_tenants(server: Server) 
         ({"collection_id": ["crm:deal", "crm:note"]}, ["d0"]),
         ({"collection_id": "*", "upstream_id": ["c1", "o1"]}, ["c1", "o1"]),
         ({"sync_id": "*", "upstream_id": "c1"}, ["c1"]),
-        ({"sync_id": "nobody's"}, []),
         ({"deleted": "true"}, []),
         ({"deleted": "false", "collection_id": "crm:deal"}, ["d0"]),
     ],
@@ -185,6 +184,102 @@ async def test_filters(server: Server, params: dict[str, Any], ids: list[str]) -
     for path in ("/v1/records", "/v1/events"):
         found = await everything(server, path, **params)
         assert sorted(one["upstream_id"] for one in found) == ids
+
+
+@pytest.mark.parametrize(
+    ("params", "errors"),
+    [
+        ({"sync_id": "nobody's"}, [("sync_id", "There is no such sync.")]),
+        ({"provider": "crn"}, [("provider", "There is no such provider; did you mean `crm`?")]),
+        (
+            {"collection_id": ["crm:contact", "crm:contacts"]},
+            [("collection_id", "There is no such collection; did you mean `crm:contact`?")],
+        ),
+        (
+            {"collection_id": "contact", "sync_id": ["a", "b"], "upstream_id": "c1"},
+            [
+                ("sync_id", "There is no such sync."),
+                ("collection_id", 'Must be "provider:collection", or "provider:*" for all of a provider.'),
+            ],
+        ),
+    ],
+)
+async def test_filters_that_name_what_is_not_here_are_refused(
+    server: Server, params: dict[str, Any], errors: list[tuple[str, str]]
+) -> None:
+    """A typing mistake is no empty stream, in pages, as lines, and in tails."""
+    await two_syncs(server)
+    for path in ("/v1/records", "/v1/events", "/v1/records/tail", "/v1/events/tail"):
+        problem = await server.refused("GET", path, 422, "filter.unknown", params=params)
+        assert [(one["field"], one["detail"]) for one in problem["errors"]] == errors
+    await server.refused("GET", "/v1/records", 422, "filter.unknown", params=params, headers=NDJSON)
+
+
+async def test_what_a_removed_sync_has_left_can_still_be_asked_for(server: Server) -> None:
+    """By its tenant, and by keys that are bound to none (P12)."""
+    view = await server.office.sync(tenant("org_1"))
+    await server.office.write(await server.office.slot(view.sync.id), "c", {"n": 1})
+    await server.call("DELETE", f"/v1/syncs/{view.sync.id}", 204)
+    params = {"sync_id": view.sync.id, "collection_id": "crm:contact", "upstream_id": "c"}
+    for headers in ({}, await server.key("read", external_id="org_1")):
+        assert len((await server.get("/v1/records", params=params, headers=headers))["records"]) == 1
+    other = await server.key("read", external_id="org_2")
+    await server.refused("GET", "/v1/records", 422, "filter.unknown", params=params, headers=other)
+
+
+async def test_named_records_are_found_at_once_however_long_the_stream_is(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By their keys: no empty pages before them; where they may be in too many places, by a look at all."""
+    contacts, others = await two_syncs(server)
+    monkeypatch.setattr(reading, "_SCAN", 1)
+    monkeypatch.setattr(reading, "_AT_LEAST", 1)
+    await server.office.write(contacts, "c1", {"n": 11})
+    await server.office.write(others, "o0", None)
+    params: dict[str, Any] = {"upstream_id": ["c1", "c3", "o0", "d0", "nobody's"]}
+    page = await server.get("/v1/records", params=params)
+    assert {one["upstream_id"] for one in page["records"]} == {"c1", "c3", "o0", "d0"}
+    assert not page["has_more"]
+    assert sorted(one["upstream_id"] for one in await everything(server, "/v1/records", **params)) == [
+        "c1",
+        "c3",
+        "d0",
+        "o0",
+    ]
+    present = await server.get("/v1/records", params=params | {"deleted": "false", "sync_id": others.sync_id})
+    assert present["records"] == []
+    follow = params | {"after_cursor": page["cursor"]}
+    assert (await server.get("/v1/records", params=follow))["records"] == []
+    await server.office.write(contacts, "c3", {"n": 33})
+    await server.office.write(contacts, "c2", {"n": 22})
+    (changed,) = (await server.get("/v1/records", params=follow))["records"]
+    assert (changed["upstream_id"], changed["data"]) == ("c3", {"n": 33})
+    monkeypatch.setattr(reading, "_LOOKUPS", 1)
+    assert len(await everything(server, "/v1/records", **params)) == 4
+
+
+async def test_p11_a_named_record_that_changes_while_it_is_looked_up_is_not_stepped_over(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each version comes now or with the next page, also when another record changes in between."""
+    contacts, _ = await two_syncs(server)
+    record, changes = server.office.engine.record, iter([("c0", 100), ("c1", 101), ("c0", 102)])
+
+    async def moving(slot: Slot, id: str) -> Any:
+        found = await record(slot, id)
+        for changed, number in changes:
+            await server.office.write(contacts, changed, {"n": number})
+            break
+        return found
+
+    monkeypatch.setattr(server.office.engine, "record", moving)
+    params: dict[str, Any] = {"upstream_id": ["c0", "c1"], "collection_id": "crm:contact"}
+    seen: dict[str, int] = {}
+    for _ in range(6):
+        page = await server.get("/v1/records", params=params)
+        seen |= {one["upstream_id"]: one["data"]["n"] for one in page["records"]}
+        params["after_cursor"] = page["cursor"]
+    assert seen == {"c0": 102, "c1": 101}
 
 
 async def test_event_filter_takes_both_words_for_created(server: Server) -> None:

@@ -10,6 +10,7 @@ from headwater.api.access import Reader as ReadingCaller
 from headwater.api.parts import Here, Parts
 from headwater.api.stream_shapes import EventPage, Record, RecordPage
 from headwater.errors import Gone, Invalid
+from headwater.management.caller import Caller
 from headwater.model.position import Stream
 from headwater.model.record import EventKind
 from headwater.streams.engine import Read
@@ -78,6 +79,12 @@ def event_filters(
 EventFilters = Annotated[Filters, Depends(event_filters)]
 
 
+async def reader_of(parts: Parts, caller: Caller, stream: Stream, chosen: Filters) -> Reader:
+    """Return the reader of a stream for a caller. Raises: Invalid for filters that name what is not here."""
+    await parts.services.selections.refuse_unknown(chosen, caller.external_id)
+    return parts.streams.reader(stream, chosen, caller.external_id)
+
+
 def _page(model: type[Any]) -> dict[int | str, dict[str, Any]]:
     return {
         200: {
@@ -101,7 +108,7 @@ async def list_records(
     wait_for: Wait = None,
 ) -> Response:
     """Read the record stream: each record once, in the order of their last changes."""
-    reader = parts.streams.reader(Stream.RECORDS, chosen, caller.external_id)
+    reader = await reader_of(parts, caller, Stream.RECORDS, chosen)
     return await _answer(request, parts, reader, after_cursor, limit, wait_for)
 
 
@@ -116,7 +123,7 @@ async def list_events(
     wait_for: Wait = None,
 ) -> Response:
     """Read the event stream: every change that is kept, in order for each record."""
-    reader = parts.streams.reader(Stream.EVENTS, chosen, caller.external_id)
+    reader = await reader_of(parts, caller, Stream.EVENTS, chosen)
     return await _answer(request, parts, reader, after_cursor, limit, wait_for)
 
 

@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from headwater.api import problems
 from headwater.api.access import Reader as ReadingCaller
 from headwater.api.parts import Here, Parts
-from headwater.api.streams import Cursor, EventFilters, RecordFilters
+from headwater.api.streams import Cursor, EventFilters, RecordFilters, reader_of
 from headwater.errors import HeadwaterError
 from headwater.model.position import Stream, Vector
 from headwater.model.record import Entry
@@ -47,7 +47,7 @@ async def tail_records(
     last_event_id: LastEventId = None,
 ) -> Response:
     """Follow the record stream."""
-    reader = parts.streams.reader(Stream.RECORDS, chosen, caller.external_id)
+    reader = await reader_of(parts, caller, Stream.RECORDS, chosen)
     return await _tail(parts, reader, last_event_id or after_cursor)
 
 
@@ -60,7 +60,7 @@ async def tail_events(
     last_event_id: LastEventId = None,
 ) -> Response:
     """Follow the event stream."""
-    reader = parts.streams.reader(Stream.EVENTS, chosen, caller.external_id)
+    reader = await reader_of(parts, caller, Stream.EVENTS, chosen)
     return await _tail(parts, reader, last_event_id or after_cursor)
 
 

@@ -1,5 +1,7 @@
-"""What users may write as a consumer's filters: words that mean something, so that a typing mistake is never
-a consumer that waits for ever. Not here: what filters find (`consumers.selection`, `streams.filters`).
+"""What users may write as filters of a consumer or of a stream: words that mean something, so that a typing
+mistake is never a reader that waits for ever.
+
+Not here: what filters find (`consumers.selection`, `streams.filters`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,9 +14,12 @@ from headwater.management.schemas import Mistake
 from headwater.model.consumer import Selection
 from headwater.model.position import Stream
 from headwater.model.record import Slot
+from headwater.streams.filters import Filters
 from headwater.streams.slots import SlotTable
 
 EVERYTHING = "*"
+_KNOWN_FILTERS = 1_000
+"""Filters that are remembered to be right: nobody asks twice for each page."""
 _NAMES = ("provider", "sync_id", "collection_id", "event")
 
 Given = Mapping[str, Sequence[str]]
@@ -28,6 +33,32 @@ class Selections:
         """Know what is in the catalogue, and what the streams have of each tenant."""
         self._providers = providers
         self._slots = slots
+        self._passed = set[tuple[Filters, str | None]]()
+
+    async def refuse_unknown(self, filters: Filters, tenant: str | None) -> None:
+        """Refuse filters of a stream that name a sync, provider or collection that a tenant does not have.
+
+        Raises: Invalid `filter.unknown`, with parameters as fields.
+        """
+        if (filters, tenant) in self._passed:
+            return
+        found = [
+            *await self._of_syncs(sorted(filters.sync_id), tenant),
+            *await self._of_collections(
+                sorted(filters.provider) or [EVERYTHING], sorted(filters.collection_id), tenant
+            ),
+        ]
+        if found:
+            fields = [(field.removeprefix("filters.").partition(".")[0], said) for field, said in found]
+            raise Invalid(
+                "The filters name what is not here.",
+                errors=list(dict.fromkeys(fields)),
+                code="filter.unknown",
+                fix="Correct what `errors` names; GET /v1/providers lists collections, GET /v1/syncs syncs.",
+            )
+        if len(self._passed) >= _KNOWN_FILTERS:
+            self._passed.clear()
+        self._passed.add((filters, tenant))
 
     async def of(self, stream: Stream, given: Given, tenant: str | None) -> Selection:
         """Return the selection that filters mean for a consumer of a tenant. Raises: Invalid."""

@@ -4,10 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from headwater.consumers.pull import Pulls
 from headwater.kit.clock import Clock
 from headwater.management.consumer_views import ConsumerViews
 from headwater.management.consumers import Advice, Consumers
 from headwater.management.credentials import Check, Credentials
+from headwater.management.http_consumers import HttpConsumers
 from headwater.management.keys import Keys
 from headwater.management.orders import Orders
 from headwater.management.providers import Providers
@@ -22,7 +24,9 @@ from headwater.providers.catalogue import Catalogue
 from headwater.store.database import Database
 from headwater.store.revisions import Revisions
 from headwater.store.vault import Vault
+from headwater.streams.cursor import Cursors
 from headwater.streams.engine import StreamEngine
+from headwater.streams.reading import Streams
 from headwater.streams.slots import SlotTable
 from headwater.targets.table import KINDS
 from headwater.targets.target import Kind
@@ -39,8 +43,10 @@ class Services:
     orders: Orders
     removal: Removal
     slots: SlotTable
+    selections: Selections
     targets: Targets
     consumers: Consumers
+    http_consumers: HttpConsumers
     webhooks: Webhooks
 
 
@@ -55,20 +61,24 @@ def services(
     kinds: Sequence[Kind] = KINDS,
     event_retention: timedelta = timedelta(days=7),
     pushed: Callable[[str], None] = lambda _sync_id: None,
+    created_event_name: str = "created",
 ) -> Services:
     """Put the services together.
 
     `check` tries a credential at its API; `kinds` are those of targets; `pushed` is told of each sync for
-    which a push was stored.
+    which a push was stored; `created_event_name` is the word for a new record in events.
     """
     revisions = Revisions(database, clock)
     slots = SlotTable(database, revisions)
     providers = Providers(database, revisions, catalogue, clock)
     views = SyncViews(database, engine, clock)
     targets = Targets(database, revisions, kinds, vault, clock)
-    advice = Advice(
-        targets=targets, selections=Selections(providers, slots), starts=Starts(engine, event_retention)
+    selections = Selections(providers, slots)
+    streams = Streams(
+        engine=engine, slots=slots, cursors=Cursors(vault), created_event_name=created_event_name
     )
+    pulls = Pulls(database=database, streams=streams, clock=clock, event_retention=event_retention)
+    advice = Advice(targets=targets, selections=selections, starts=Starts(engine, event_retention))
     return Services(
         keys=Keys(database, revisions, clock),
         providers=providers,
@@ -77,7 +87,9 @@ def services(
         orders=Orders(database, revisions, clock),
         removal=Removal(revisions, slots, engine, clock),
         slots=slots,
+        selections=selections,
         targets=targets,
         consumers=Consumers(database, revisions, advice, ConsumerViews(database, engine, clock), clock),
+        http_consumers=HttpConsumers(database, selections, pulls, clock),
         webhooks=Webhooks(database=database, providers=providers, vault=vault, clock=clock, told=pushed),
     )

@@ -19,6 +19,8 @@ _SCAN = 20_000
 """Entries looked at for one page at most, so that a filter that finds nothing costs little."""
 _AT_LEAST = 1_000
 """Entries asked for at once where most may be left out."""
+_LOOKUPS = 200
+"""Records looked up one by one for a page at most; reading so many costs what scanning a page does."""
 _KNOWN_CHOICES = 1_000
 
 
@@ -126,19 +128,49 @@ class Reader:
         """
         if not self._filters.look_at_entries:
             return await self.read(after, limit)
-        found: list[Entry] = []
+        if self.stream is Stream.RECORDS and self._filters.upstream_id:
+            found = await self._look_up(after, limit)
+            if found is not None:
+                return found
+        wanted: list[Entry] = []
         looked = 0
         while True:
             read = await self.read(after, max(limit, _AT_LEAST))
             for number, entry in enumerate(read.entries):
                 if self._filters.want(entry):
-                    found.append(entry)
-                    if len(found) == limit and number + 1 < len(read.entries):
-                        return Read(found, advanced(after, read.entries[: number + 1]), True)
+                    wanted.append(entry)
+                    if len(wanted) == limit and number + 1 < len(read.entries):
+                        return Read(wanted, advanced(after, read.entries[: number + 1]), True)
             looked += max(len(read.entries), _AT_LEAST)
             after = read.position
-            if not read.has_more or len(found) == limit or looked >= _SCAN:
-                return Read(found, after, read.has_more)
+            if not read.has_more or len(wanted) == limit or looked >= _SCAN:
+                return Read(wanted, after, read.has_more)
+
+    async def _look_up(self, after: Vector, limit: int) -> Read | None:
+        """Return the page of a reader who names the records: by their keys, however long the stream is.
+
+        None when they may be in so many syncs and collections that reading the stream is no worse.
+        """
+        # P11: heads first, then slots, then records. One that has changed since is beyond the heads: it is
+        # left out, and comes after the position that is returned.
+        heads = await self._engine.heads()
+        slots = await self._streams.slots.now()
+        chosen = self._streams.choice(self._filters, self._tenant, slots)
+        numbers = slots.by_number.keys() if chosen is None else chosen
+        if len(numbers) * len(self._filters.upstream_id) > _LOOKUPS:
+            return None
+        found: list[Entry] = []
+        for number in numbers:
+            slot = slots.by_number[number].slot
+            for id in self._filters.upstream_id:
+                entry = await self._engine.record(slot, id)
+                place = slot.partition
+                if entry and after[place] < entry.position <= heads[place] and self._filters.want(entry):
+                    found.append(entry)
+        found.sort(key=lambda entry: (entry.partition, entry.position))
+        if len(found) > limit:
+            return Read(found[:limit], advanced(after, found[:limit]), True)
+        return Read(found, heads, False)
 
     async def read(self, after: Vector, limit: int) -> Read:
         """Return up to `limit` entries of the wanted slots after a position. Raises: Gone, as `fill`."""
