@@ -7,14 +7,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from headwater.errors import Halt
+from headwater.kit import durations
 from headwater.model.position import Stream, Vector
 from headwater.model.record import Entry, EventKind, Slot
+
+
+def _duration(value: object) -> object:
+    return durations.parse(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+"""Written as `7d`, `36h`, `15m`, `30s`, or in ISO 8601."""
 
 
 class TargetSettings(BaseModel):
