@@ -1,21 +1,14 @@
 """`/v1/providers`, and `/v1/collections/{credential_id}`: what can be synced, and from which APIs."""
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
-
 from fastapi import APIRouter, Depends, Request, Response
 
 from headwater.api.access import Admin, Reader
 from headwater.api.catalogue_shapes import CatalogueCollection, ProviderShape
-from headwater.api.lists import Paged
+from headwater.api.lists import Paged, sliced
 from headwater.api.parts import Here
 from headwater.api.shapes import Listed, listed
 from headwater.api.strict import DOCUMENT_TYPES, media_types
 from headwater.errors import Refused
-from headwater.management import listing
-from headwater.management.listing import Page, Wanted
-
-T = TypeVar("T")
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 
@@ -35,7 +28,7 @@ _DOCUMENT = {
 async def list_providers(parts: Here, _caller: Reader, wanted: Paged) -> object:
     """List the providers with their collections."""
     providers = await parts.services.providers.all()
-    return listed(_slice(providers, wanted, lambda provider: provider.name), ProviderShape.of)
+    return listed(sliced(providers, wanted, lambda provider: provider.name), ProviderShape.of)
 
 
 @router.get("/providers/{name}", response_model=ProviderShape)
@@ -82,11 +75,5 @@ async def list_collections(parts: Here, caller: Reader, credential_id: str, want
     """List the collections that a credential can read, with their fields."""
     credential = await parts.services.credentials.get(caller, credential_id)
     provider = await parts.services.providers.get(credential.provider)
-    page = _slice(sorted(provider.collections, key=lambda one: one.name), wanted, lambda one: one.name)
+    page = sliced(sorted(provider.collections, key=lambda one: one.name), wanted, lambda one: one.name)
     return listed(page, lambda collection: CatalogueCollection.of(provider.name, collection))
-
-
-def _slice(items: Sequence[T], wanted: Wanted, name: Callable[[T], str]) -> Page[T]:
-    """Return a page of something that is in memory, ordered by name."""
-    after = "" if wanted.after_cursor is None else listing.key_of(wanted.after_cursor)
-    return listing.page_of(wanted, [item for item in items if name(item) > after], name)

@@ -1,12 +1,17 @@
-"""The parameters that every list of management takes."""
+"""The parameters that lists of management take, and pages of what is in memory."""
 
 import json
-from typing import Annotated, Any, Literal, cast
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 from fastapi import Depends, Query, Request
 
 from headwater.errors import Invalid
-from headwater.management.listing import Wanted
+from headwater.management import listing
+from headwater.management.listing import Page, Wanted
+
+T = TypeVar("T")
 
 After = Annotated[str | None, Query(max_length=2048, description="The `cursor` of the page before.")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -26,27 +31,40 @@ def paged(after_cursor: After = None, limit: Limit = 100) -> Wanted:
     return Wanted(limit=limit, after_cursor=after_cursor)
 
 
-def filtered(
+def described(
     request: Request,
     page: Annotated[Wanted, Depends(paged)],
-    provider: str | None = None,
     external_id: str | None = None,
     metadata: Metadata = None,
     health: HealthWord = None,
 ) -> Wanted:
-    """Return which page is wanted, and of what."""
+    """Return which page is wanted, and of what, where a thing is of no provider."""
     return Wanted(
         limit=page.limit,
         after_cursor=page.after_cursor,
-        provider=provider,
         external_id=external_id,
         health=health,
         metadata=_metadata(metadata) | _bracketed(request),
     )
 
 
+def filtered(
+    page: Annotated[Wanted, Depends(described)],
+    provider: str | None = None,
+) -> Wanted:
+    """Return which page is wanted, and of what."""
+    return replace(page, provider=provider)
+
+
 Paged = Annotated[Wanted, Depends(paged)]
+Described = Annotated[Wanted, Depends(described)]
 Filtered = Annotated[Wanted, Depends(filtered)]
+
+
+def sliced(items: Sequence[T], wanted: Wanted, name: Callable[[T], str]) -> Page[T]:
+    """Return a page of something that is in memory, ordered by name."""
+    after = "" if wanted.after_cursor is None else listing.key_of(wanted.after_cursor)
+    return listing.page_of(wanted, [item for item in items if name(item) > after], name)
 
 
 def _metadata(text: str | None) -> dict[str, str]:

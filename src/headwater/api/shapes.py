@@ -82,6 +82,15 @@ class HealthShape(Answer):
     notes: list[NoteShape]
     since: Instant
 
+    @classmethod
+    def of(cls, health: Health) -> "HealthShape":
+        """Show a health."""
+        return cls(
+            status=health.status.value,
+            notes=[NoteShape(code=note.code, text=note.text, about=note.about) for note in health.notes],
+            since=iso(health.since),
+        )
+
 
 class RateLimitShape(Answer):
     """The share of the API's quota that is used: so many requests in an interval of seconds."""
@@ -254,7 +263,7 @@ class SyncShape(Answer):
             collection_ids=list(sync.collection_ids),
             rate_share=sync.rate_share,
             status=sync.status.value,
-            health=_health(sync.health),
+            health=HealthShape.of(sync.health),
             max_age_days=sync.max_age_days,
             sync_frequency=sync.sync_frequency,
             config=sync.config,
@@ -357,14 +366,6 @@ def _key(key: keys.ApiKey) -> dict[str, Any]:
         "created_at": iso(key.created_at),
         "last_used_at": _iso(key.last_used_at),
     }
-
-
-def _health(health: Health) -> HealthShape:
-    return HealthShape(
-        status=health.status.value,
-        notes=[NoteShape(code=note.code, text=note.text, about=note.about) for note in health.notes],
-        since=iso(health.since),
-    )
 
 
 def _iso(instant: datetime | None) -> str | None:
