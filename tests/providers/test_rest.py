@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 from typing import Any
 
 import jsonschema
@@ -272,6 +273,49 @@ def test_all_mistakes_are_told_at_once() -> None:
         "rate_limit.request",
         "collections.note.parent",
     }
+
+
+def test_rules_between_fields_are_tried_on_what_can_be_read_of_a_part() -> None:
+    """A misspelt field hides neither an unknown parent nor a wrong placeholder, even within its own part."""
+    text = DOCUMENT.replace("parent: customer", "parent: custmer").replace(
+        "conditional: page", "condition: x"
+    )
+    text = text.replace("{config.area}/cu", "{config.are}/cu").replace("/customers/{id}", "/customers/{uid}")
+    text = text.replace("overlap: 1m", "overlap: soon")
+    assert {where.partition(" ")[0] for where, _ in mistakes(text)} == {
+        "collections.note.parent",
+        "collections.note.condition",
+        "collections.note.path",
+        "collections.customer.one.path",
+        "collections.customer.overlap",
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place"),
+    [
+        ("    take: next\n", "", "defaults.paging.take"),
+        ("times: s", "times: secs", "defaults.times"),
+        ("updated_at: changed", "updated_at: [changed]", "defaults.updated_at"),
+        ("{field: deleted}", "{feild: deleted}", "collections.customer.deleted.feild"),
+        ("parent: customer", "parent: 3", "collections.note.parent"),
+        ("path: /customers\n", "path: customers\n", "collections.customer.path"),
+        ("name: acme", "name: Acme!", "name"),
+        ("https://", "ftp://", "base_url"),
+    ],
+)
+def test_what_cannot_be_read_is_not_said_to_be_missing(old: str, new: str, place: str) -> None:
+    """One mistake is told once, at its place."""
+    assert old in DOCUMENT
+    assert [where.partition(" ")[0] for where, _ in mistakes(DOCUMENT.replace(old, new, 1))] == [place]
+
+
+def test_settings_that_cannot_be_read_have_names() -> None:
+    """Addresses that use them are right."""
+    text = DOCUMENT.replace("{default: eu/west}", "3")
+    assert [where.partition(" ")[0] for where, _ in mistakes(text)] == ["config.area"]
+    without = re.sub(r"config:\n.*\n.*\n", "config: none\n", DOCUMENT)
+    assert [where.partition(" ")[0] for where, _ in mistakes(without)] == ["config"]
 
 
 def test_json_mistakes_have_places_too() -> None:

@@ -9,6 +9,7 @@ from headwater.providers.rest.collection import CollectionPart, Deleted
 from headwater.providers.rest.declare import Declared
 from headwater.providers.rest.document import RestDocument
 from headwater.providers.rest.paged import Ended, Paging
+from headwater.providers.rest.readable import Readable
 from headwater.providers.rest.sentences import nearest
 from headwater.providers.rest.settings import defaults
 
@@ -16,9 +17,12 @@ Mistake = tuple[tuple[str | int, ...], str]
 """A place in the document, and what is wrong there."""
 
 
-def mistakes(document: RestDocument, names: set[str]) -> Iterator[Mistake]:
-    """Return the mistakes of a document. `names` are those of all its collections, also unreadable ones."""
-    settings = {f"config.{name}" for name in document.config}
+def mistakes(readable: Readable) -> Iterator[Mistake]:
+    """Return the mistakes of a document, or of what can be read of it."""
+    document = readable.document
+    settings = {f"config.{name}" for name in readable.names("config")}
+    if not readable.whole(("config",)) and not settings:
+        settings = {"config.…"}
     yield from _address(("base_url",), document.base_url, settings)
     yield from _texts(("headers",), document.headers, settings)
     if document.check:
@@ -27,41 +31,48 @@ def mistakes(document: RestDocument, names: set[str]) -> Iterator[Mistake]:
         yield from _paging(("defaults", "paging"), document.defaults.paging)
     for name, collection in document.collections.items():
         at = ("collections", name)
-        yield from _collection(at, collection, document, settings)
-        yield from _parent(at, name, document, names)
+        yield from _collection(at, collection, readable, settings)
+        yield from _parent(at, name, document, readable.names("collections"))
 
 
 def _collection(
-    at: tuple[str, ...], collection: CollectionPart, document: RestDocument, settings: set[str]
+    at: tuple[str, ...], collection: CollectionPart, readable: Readable, settings: set[str]
 ) -> Iterator[Mistake]:
+    def whole(*names: str) -> bool:
+        return readable.whole(*((*at, name) for name in names))
+
+    document = readable.document
     declared = Declared(document, collection, defaults(document))
-    known = settings | ({"parent.…"} if collection.parent else set[str]())
+    has_parent = collection.parent or not whole("parent")
+    known = settings | ({"parent.…"} if has_parent else set[str]())
     yield from _address((*at, "path"), collection.path, known)
     yield from _texts((*at, "params"), collection.params, known)
     yield from _texts((*at, "headers"), collection.headers, known)
-    if collection.parent and not any(
-        "parent." in text for text in (collection.path, *collection.params.values())
-    ):
+    addressed = (collection.path, *collection.params.values())
+    if collection.parent and whole("path", "params") and not any("parent." in text for text in addressed):
         yield (
             (*at, "parent"),
             "is not used: neither path nor params have a {parent.…}, so all parents read the same list",
         )
-    if collection.id_scope == "parent" and not collection.parent:
+    if collection.id_scope == "parent" and not has_parent:
         yield (*at, "id_scope"), "is parent, but the collection has none"
     if collection.paging:
         yield from _paging((*at, "paging"), collection.paging)
-    if collection.since and not declared.updated_at:
+    times_read = whole("updated_at") and readable.whole(("defaults", "updated_at"))
+    if collection.since and times_read and not declared.updated_at:
         yield (*at, "since"), "needs updated_at: without it nobody knows from where to ask on"
     if collection.since and "{value}" not in collection.since.template:
         yield (*at, "since", "template"), "has no {value}"
     if collection.poll.shortest > collection.poll.longest:
         yield (*at, "poll", "shortest"), "is longer than the longest wait"
-    yield from _paths(at, declared)
+    if readable.whole(at, ("defaults",)):
+        yield from _paths(at, declared)
     if collection.one:
         one = (*at, "one")
         yield from _address((*one, "path"), collection.one.path, known | {"id"})
         yield from _texts((*one, "params"), collection.one.params, known | {"id"})
-        if not any("{id}" in text for text in (collection.one.path, *collection.one.params.values())):
+        addressed = (collection.one.path, *collection.one.params.values())
+        if whole("one") and not any("{id}" in text for text in addressed):
             yield (*one, "path"), "has no {id}, so every object has the same address"
     if collection.ids:
         yield from _address((*at, "ids", "path"), collection.ids.path, known)
@@ -69,13 +80,13 @@ def _collection(
         if collection.ids.paging:
             yield from _paging((*at, "ids", "paging"), collection.ids.paging)
     if collection.deleted:
-        yield from _deleted((*at, "deleted"), collection.deleted, known)
+        yield from _deleted((*at, "deleted"), collection.deleted, known, whole=whole("deleted"))
 
 
-def _deleted(at: tuple[str, ...], deleted: Deleted, known: set[str]) -> Iterator[Mistake]:
-    if not deleted.field and not deleted.list:
+def _deleted(at: tuple[str, ...], deleted: Deleted, known: set[str], *, whole: bool) -> Iterator[Mistake]:
+    if whole and not deleted.field and not deleted.list:
         yield at, "needs a field or a list"
-    if deleted.equals is not None and not deleted.field:
+    if whole and deleted.equals is not None and not deleted.field:
         yield (*at, "equals"), "has no field to compare with"
     if deleted.list:
         inner = (*at, "list")
@@ -83,7 +94,7 @@ def _deleted(at: tuple[str, ...], deleted: Deleted, known: set[str]) -> Iterator
         yield from _texts((*inner, "params"), deleted.list.params, known)
         if deleted.list.paging:
             yield from _paging((*inner, "paging"), deleted.list.paging)
-        if deleted.list.since and not deleted.list.deleted_at:
+        if whole and deleted.list.since and not deleted.list.deleted_at:
             yield (*inner, "since"), "needs deleted_at: without it nobody knows from where to ask on"
 
 
@@ -120,9 +131,8 @@ def _paths(at: tuple[str, ...], declared: Declared) -> Iterator[Mistake]:
 
 def _address(at: tuple[str | int, ...], template: str, known: set[str]) -> Iterator[Mistake]:
     for name in placeholders(template):
-        if name in known or (
-            "parent.…" in known and name.startswith("parent.") and len(name) > len("parent.")
-        ):
+        family, dot, member = name.partition(".")
+        if name in known or (member and f"{family}{dot}…" in known):
             continue
         hint = "the collection has no parent" if name.startswith("parent.") else nearest(name, sorted(known))
         yield at, f"has an unknown placeholder {{{name}}}; {hint}"
