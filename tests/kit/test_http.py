@@ -266,8 +266,8 @@ def test_errors_were_found() -> None:
 LATER = [(408, "provider.unavailable"), (425, "provider.unavailable"), (429, "provider.rate_limited")]
 LATER += [(status, "provider.unavailable") for status in (500, 502, 503, 504, 599)]
 NEVER = [
-    (401, "provider.credential_refused"), (403, "provider.forbidden"), (404, "provider.not_found"),
-    (410, "provider.not_found"), (400, "provider.request_refused"), (422, "provider.request_refused"),
+    (401, "provider.credential_refused"), (403, "provider.forbidden"), (404, "provider.path_not_found"),
+    (410, "provider.path_not_found"), (400, "provider.request_refused"), (422, "provider.request_refused"),
     (304, "provider.redirected"), (302, "provider.redirected"),
 ]  # fmt: skip
 

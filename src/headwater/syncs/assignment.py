@@ -19,7 +19,7 @@ from headwater.streams.engine import Checkpoint, StreamEngine
 from headwater.syncs.decide import Shape
 from headwater.syncs.ingest import Ingested, ingest
 
-NOT_FOUND = "provider.not_found"
+NOT_FOUND = "provider.path_not_found"
 LONGEST_QUIET = timedelta(seconds=30)
 """A longer wait that an API asks for is told in the health before it is waited for."""
 _PARENTS = 200

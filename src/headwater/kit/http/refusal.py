@@ -40,7 +40,7 @@ def refusal(status: int, said: Said, asked: str) -> HeadwaterError:
         return Halt(message, code="provider.forbidden", fix=fix, context=context)
     if status in (404, 410):
         fix = "Check the base URL and the path, and that the API still has this."
-        return Halt(message, code="provider.not_found", fix=fix, context=context)
+        return Halt(message, code="provider.path_not_found", fix=fix, context=context)
     if status < 400:
         fix = "Set the base URL to the address that the API redirects to."
         return Halt(message, code="provider.redirected", fix=fix, context=context)
