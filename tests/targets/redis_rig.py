@@ -47,7 +47,10 @@ class RedisRig:
             "no rights": (self.settings("reader:right-password"), Halt),
             "another's keys": (self.settings(prefix="theirs"), Halt),
             "nobody listens": (self.settings(url=nobody), Retry),
-            "no TLS there": (self.settings(url=self.server.url.replace("redis:", "rediss:"), timeout="1s"), Retry),
+            "no TLS there": (
+                self.settings(url=self.server.url.replace("redis:", "rediss:"), timeout="1s"),
+                Retry,
+            ),
             "no cluster": (self.settings(cluster=True), Halt),
             "no such database": (self.settings(url=self.server.url.rpartition("/")[0] + "/99"), Halt),
         }

@@ -20,14 +20,14 @@ def mapped_errors() -> Generator[None]:
         yield
     except (driver.ConnectionError, driver.TimeoutError, OSError) as error:
         raise meaning(error) from error
-    except (driver.RedisError, driver.RedisClusterException, driver.IncorrectPolicyType) as error:
+    except (driver.RedisError, driver.RedisClusterException) as error:
         raise meaning(error) from None  # P8: may quote what was sent
 
 
 def meaning(error: BaseException) -> HeadwaterError:
     """Return what an error of the driver, or an answer that is an error, asks for."""
-    if isinstance(error, driver.RedisClusterException) and error.__cause__ is not None:
-        return meaning(error.__cause__)  # no node could be asked, for this reason
+    if isinstance(error, driver.RedisClusterException) and (behind := error.__cause__ or error.__context__):
+        return meaning(behind)  # no node could be asked, for this reason
     for kinds, made in _BY_CLASS:
         if isinstance(error, kinds):
             return made(error)
@@ -35,6 +35,8 @@ def meaning(error: BaseException) -> HeadwaterError:
 
 
 def _unreachable(error: BaseException) -> HeadwaterError:
+    if "max number of clients" in str(error):
+        return _busy(error)
     if _is_tls(error):
         return Retry(
             "There is no safe connection to Redis.",
@@ -181,7 +183,6 @@ _BY_CLASS = (
 )
 
 _BY_WORD = (
-    ("max number of clients", _busy),
     ("BUSY", _busy),
     ("NOREPLICAS", _busy),
     ("MISCONF", _disk),
@@ -192,16 +193,16 @@ _BY_WORD = (
     ("WRONGTYPE", _wrong_type),
     ("DB index", _wrong_database),
     ("invalid bulk length", _too_large),
-    ("cluster mode is not enabled", _wrong_mode),
+    ("Cluster mode is not enabled", _wrong_mode),
     ("TTL exhausted", _busy),  # a cluster that keeps moving slots: the driver has followed long enough
 )
-"""What answers and errors without a class of their own begin with, or say."""
+"""What answers and errors without a class of their own say."""
 
 
 def _by_word(error: BaseException) -> HeadwaterError:
-    said = str(error)[:200].lower()  # an answer says what is wrong first; what was sent comes after that
+    said = str(error)[:200]  # an answer says what is wrong first; what was sent comes after that
     for word, made in _BY_WORD:
-        if word.lower() in said:
+        if word in said:
             return made(error)
     return _other(error)
 
