@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 from tests.api.server import Server
+from tests.management.office import ADMIN
+from tests.management.office import office as another
 from tests.management.test_providers import DOCUMENT
 
 CREDENTIAL: dict[str, Any] = {
@@ -140,6 +142,26 @@ async def test_the_catalogue_says_how_changes_are_seen(server: Server) -> None:
     assert page["data"] + rest["data"] == provider["collections"]
 
 
+async def test_collections_are_found_out_anew(server: Server) -> None:
+    """What another process has stored a moment ago is there, without waiting for it to be noticed."""
+    document = "name: shop\nbase_url: https://shop.example\ncollections:\n  order: {path: /orders}\n"
+    yaml = {"content-type": "application/yaml"}
+    await server.call("PUT", "/v1/providers/shop", 201, content=document, headers=yaml)
+    made = await server.call("POST", "/v1/credentials", 201, json={"provider": "shop"})
+    path = f"/v1/collections/{made['id']}"
+    await server.get(path)
+    other = another(server.office.database, server.office.engine, server.office.clock).services
+    await other.providers.put(ADMIN, "shop", document + "  refund: {path: /refunds}\n")
+    assert [one["collection_id"] for one in (await server.get(path))["data"]] == ["shop:order"]
+    anew = await server.call("POST", f"{path}/refresh")
+    assert [one["collection_id"] for one in anew["data"]] == ["shop:order", "shop:refund"]
+    assert await server.get(path) == anew
+    assert (await server.call("POST", f"{path}/refresh?limit=1"))["has_more"]
+    await server.refused("POST", "/v1/collections/x/refresh", 404, "credential.not_found")
+    tenant = await server.key("admin", external_id="org_1")
+    await server.refused("POST", f"{path}/refresh", 404, "credential.not_found", headers=tenant)
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -153,6 +175,7 @@ async def test_the_catalogue_says_how_changes_are_seen(server: Server) -> None:
         ("PATCH", "/v1/credentials/x"),
         ("DELETE", "/v1/credentials/x"),
         ("POST", "/v1/credentials/x/check"),
+        ("POST", "/v1/collections/x/refresh"),
         ("PUT", "/v1/providers/x"),
         ("DELETE", "/v1/providers/x"),
         ("GET", "/v1/api-keys"),

@@ -9,6 +9,8 @@ from headwater.api.parts import Here
 from headwater.api.shapes import Listed, listed
 from headwater.api.strict import DOCUMENT_TYPES, media_types
 from headwater.errors import Refused
+from headwater.management.listing import Wanted
+from headwater.providers.provider import Provider
 
 router = APIRouter(prefix="/v1", tags=["catalogue"])
 
@@ -74,6 +76,19 @@ async def delete_provider(parts: Here, caller: Admin, name: str) -> None:
 async def list_collections(parts: Here, caller: Reader, credential_id: str, wanted: Paged) -> object:
     """List the collections that a credential can read, with their fields."""
     credential = await parts.services.credentials.get(caller, credential_id)
-    provider = await parts.services.providers.get(credential.provider)
+    return _collections(await parts.services.providers.get(credential.provider), wanted)
+
+
+@router.post("/collections/{credential_id}/refresh", response_model=Listed[CatalogueCollection])
+async def refresh_collections(parts: Here, caller: Admin, credential_id: str, wanted: Paged) -> object:
+    """Find out anew which collections a credential can read, and list them.
+
+    Those of a `rest` document are as its newest version says.
+    """
+    credential = await parts.services.credentials.get(caller, credential_id)
+    return _collections(await parts.services.providers.get_anew(credential.provider), wanted)
+
+
+def _collections(provider: Provider, wanted: Wanted) -> object:
     page = sliced(sorted(provider.collections, key=lambda one: one.name), wanted, lambda one: one.name)
     return listed(page, lambda collection: CatalogueCollection.of(provider.name, collection))

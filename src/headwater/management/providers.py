@@ -56,6 +56,11 @@ class Providers:
             + "List the providers with GET /v1/providers, or store a document with PUT /v1/providers/{name}.",
         )
 
+    async def get_anew(self, name: str) -> Provider:
+        """Return a provider as it is at this moment, whoever has stored its document. Raises: NotFound."""
+        await self._revisions.now("providers")
+        return await self.get(name)
+
     async def chosen(self, name: str) -> Provider:
         """Return the provider that a request names. Raises: Invalid, as for any other wrong field."""
         try:
