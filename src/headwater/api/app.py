@@ -7,7 +7,10 @@ from fastapi import Depends, FastAPI
 
 from headwater.api import (
     catalogue,
+    consumers,
     credentials,
+    dead_letters,
+    http_consumers,
     keys,
     openapi,
     orders,
@@ -17,6 +20,7 @@ from headwater.api import (
     syncs,
     system,
     tail,
+    targets,
     webhooks,
 )
 from headwater.api.head import Head
@@ -44,7 +48,21 @@ def create(parts: Parts, *, only_system: bool = False) -> FastAPI:
     app.state.query_parameters = {}
     problems.install(app)
     openapi.install(app)
-    whole = (tail, streams, catalogue, credentials, syncs, orders, keys, webhooks, page)
+    whole = (
+        tail,
+        streams,
+        catalogue,
+        credentials,
+        syncs,
+        orders,
+        targets,
+        consumers,
+        http_consumers,
+        dead_letters,
+        keys,
+        webhooks,
+        page,
+    )
     for part in (system,) if only_system else (*whole, system):
         app.include_router(part.router)
     return app

@@ -31,32 +31,28 @@ def paged(after_cursor: After = None, limit: Limit = 100) -> Wanted:
     return Wanted(limit=limit, after_cursor=after_cursor)
 
 
-def described(
+def owned(
     request: Request,
     page: Annotated[Wanted, Depends(paged)],
     external_id: str | None = None,
     metadata: Metadata = None,
-    health: HealthWord = None,
 ) -> Wanted:
-    """Return which page is wanted, and of what, where a thing is of no provider."""
-    return Wanted(
-        limit=page.limit,
-        after_cursor=page.after_cursor,
-        external_id=external_id,
-        health=health,
-        metadata=_metadata(metadata) | _bracketed(request),
-    )
+    """Return which page is wanted, and whose."""
+    return replace(page, external_id=external_id, metadata=_metadata(metadata) | _bracketed(request))
 
 
-def filtered(
-    page: Annotated[Wanted, Depends(described)],
-    provider: str | None = None,
-) -> Wanted:
-    """Return which page is wanted, and of what."""
+def described(page: Annotated[Wanted, Depends(owned)], health: HealthWord = None) -> Wanted:
+    """Return which page is wanted, and whose, of things that have a health."""
+    return replace(page, health=health)
+
+
+def filtered(page: Annotated[Wanted, Depends(described)], provider: str | None = None) -> Wanted:
+    """Return which page is wanted, and whose, of things that have a health and are of a provider."""
     return replace(page, provider=provider)
 
 
 Paged = Annotated[Wanted, Depends(paged)]
+Owned = Annotated[Wanted, Depends(owned)]
 Described = Annotated[Wanted, Depends(described)]
 Filtered = Annotated[Wanted, Depends(filtered)]
 

@@ -26,6 +26,7 @@ _EXAMPLES: Mapping[int, tuple[str, str]] = {
     413: ("request.too_large", "The body is too large."),
     415: ("request.media_type", "The body is of a media type that this call does not take."),
     422: ("request.invalid", "The request is not as it should be."),
+    429: ("request.too_many", "Too many requests of this kind are under way."),
     503: ("database.busy", "The database is busy."),
 }
 _METHODS = {"get", "put", "post", "patch", "delete"}

@@ -4,10 +4,12 @@ values.
 Records and events are made as bytes (`render`); `Record` and `Event` here describe them.
 """
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
+from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from headwater.kit.clock import iso
@@ -65,6 +67,16 @@ class Listed(Answer, Generic[T]):
 def listed(page: listing.Page[V], shape: Callable[[V], T]) -> dict[str, Any]:
     """Return a page as its JSON."""
     return {"data": [shape(item) for item in page.items], "cursor": page.cursor, "has_more": page.has_more}
+
+
+def listing_of(page: listing.Page[Any], rendered: Sequence[bytes]) -> Response:
+    """Return a page whose items are JSON already, as an answer."""
+    body = b'{"data":[%b],"cursor":%b,"has_more":%b}' % (
+        b",".join(rendered),
+        json.dumps(page.cursor).encode(),
+        b"true" if page.has_more else b"false",
+    )
+    return Response(body, media_type="application/json")
 
 
 class NoteShape(Answer):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from headwater.consumers.dead_letters import DeadLetters
 from headwater.consumers.pull import Pulls
 from headwater.kit.clock import Clock
 from headwater.management.consumer_views import ConsumerViews
@@ -19,6 +20,7 @@ from headwater.management.starts import Starts
 from headwater.management.sync_views import SyncViews
 from headwater.management.syncs import Syncs
 from headwater.management.targets import Targets
+from headwater.management.undelivered import Undelivered
 from headwater.management.webhooks import Webhooks
 from headwater.providers.catalogue import Catalogue
 from headwater.store.database import Database
@@ -47,6 +49,8 @@ class Services:
     targets: Targets
     consumers: Consumers
     http_consumers: HttpConsumers
+    pulls: Pulls
+    undelivered: Undelivered
     webhooks: Webhooks
 
 
@@ -91,5 +95,7 @@ def services(
         targets=targets,
         consumers=Consumers(database, revisions, advice, ConsumerViews(database, engine, clock), clock),
         http_consumers=HttpConsumers(database, selections, pulls, clock),
+        pulls=pulls,
+        undelivered=Undelivered(database, DeadLetters(database, revisions, streams)),
         webhooks=Webhooks(database=database, providers=providers, vault=vault, clock=clock, told=pushed),
     )
