@@ -199,6 +199,7 @@ async def _check(
     """Try a credential at its API, on a budget of its own: a person waits for the answer."""
     if provider.check is None:
         return None
+    provider = provider.opened(kind, properties)
     client = Client(
         provider.base_url,
         authorizer=provider.authorize(kind, properties),

@@ -322,6 +322,22 @@ async def test_the_wait_that_the_api_asks_for(
     assert limiter.learned[0]["bucket"] == "search"
 
 
+async def test_a_limit_of_one_kind_of_request_stops_only_that_kind(session: Session) -> None:
+    """Stripe says which of its limits was reached: one of an endpoint's own leaves the others alone."""
+    limiter = Ledger()
+    reasons = iter(["endpoint-rate", "global-rate"])
+    answer: Any = lambda _: reply(429, Stripe_Rate_Limited_Reason=next(reasons))  # noqa: E731
+    async with loopback(answer) as site:
+        client = open_client(session, site.url, limiter=limiter)
+        for reason in ("endpoint-rate", "global-rate"):
+            with pytest.raises(Retry) as raised:
+                await client.get("/items", bucket="search")
+            assert f"({reason})" in raised.value.message
+    narrow, wide = limiter.learned
+    assert narrow == {"remaining": 0, "reset_after": 1.0, "retry_after": None, "bucket": "search"}
+    assert wide["retry_after"] == 1.0
+
+
 async def test_what_is_left_of_the_quota_is_told_to_the_budget(session: Session) -> None:
     """With every answer that says so, and only with those."""
     limiter = Ledger()
@@ -440,6 +456,15 @@ async def test_posting_a_form_and_json(session: Session) -> None:
     assert form.body == moved.body == b"grant=%C3%A4+b"
     assert form.headers["content-type"] == "application/x-www-form-urlencoded"
     assert (posted.body, posted.headers["content-type"]) == ('{"query":"{ä}"}'.encode(), "application/json")
+
+
+async def test_taking_something_away(session: Session) -> None:
+    """A DELETE has no body, and waits for the budget like all requests."""
+    limiter = Ledger()
+    async with loopback(always(reply())) as site:
+        await open_client(session, site.url, limiter=limiter).delete("/hooks/1", bucket="search")
+    [asked] = site.asked
+    assert (asked.method, asked.target, asked.body) == ("DELETE", "/hooks/1", b"")
 
 
 async def test_a_post_is_not_turned_into_a_get(session: Session) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from headwater.errors import Reject
 from headwater.kit.budget import Bucket
-from headwater.kit.http import Http
+from headwater.kit.http import Http, Registrar
 from headwater.model.record import Observed
 
 JSON = Any
@@ -161,6 +161,18 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """What telling an API where to push came to.
+
+    `kept` is JSON that is stored, and passed to `unregister`; it holds no secret. `secret` is what the API
+    will sign with, where it makes that up itself.
+    """
+
+    kept: JSON
+    secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
     """How an API pushes.
 
@@ -171,9 +183,11 @@ class Webhook:
 
     verify: Callable[[Received, Sequence[str]], None]
     read: Callable[[Received], Push]
-    register: "Callable[[Http, str, str], Awaitable[JSON]] | None" = None
-    """`(http, url, secret)`: have the API push there; its answer is kept. None where only a person can."""
-    unregister: "Callable[[Http, JSON], Awaitable[None]] | None" = None
+    register: "Callable[[Registrar, str, str], Awaitable[Registered]] | None" = None
+    """`(http, url, secret)`: have the API push there, signed with that secret where it takes one. None where
+    only a person can."""
+    unregister: "Callable[[Registrar, JSON], Awaitable[None]] | None" = None
+    """`(http, kept)`: have it push there no more. One that is gone already is no error."""
     instructions: str = ""
     """What a person pastes where, in Markdown, with `{url}` and `{secret}`."""
     tolerance: timedelta = timedelta(minutes=5)
@@ -259,6 +273,13 @@ class Provider:
     """Of a `rest` document: counted up each time it is stored."""
     configure: "Callable[[Mapping[str, JSON]], Provider] | None" = None
     """Where addresses depend on a sync's `config`: returns this provider with it filled in."""
+    for_credential: "Callable[[Provider, str, Mapping[str, JSON]], Provider] | None" = None
+    """Where address, limits or account depend on the credential: `(provider, kind, properties)`, returns the
+    provider as it is for one."""
+
+    def opened(self, kind: str, properties: Mapping[str, JSON]) -> "Provider":
+        """Return this provider as it is for a credential."""
+        return self.for_credential(self, kind, properties) if self.for_credential else self
 
     def configured(self, config: Mapping[str, JSON]) -> "Provider":
         """Return this provider for a sync of this config. Raises: Invalid when a needed value is missing."""

@@ -26,6 +26,7 @@ class Accounts:
 
     def open(self, plan: Plan, provider: Provider) -> Callable[[Urgency], Http]:
         """Return the API of a sync, for any urgency."""
+        provider = provider.opened(plan.kind, plan.credential)
         limiter: Limiter = self._governor(plan, provider)
         if plan.rate_share < 1:
             limiter = self._governor(plan, provider).share(plan.rate_share)

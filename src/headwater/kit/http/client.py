@@ -45,7 +45,7 @@ budget."""
 
 
 class Client:
-    """Sends requests to one API with one credential. Implements `Http` and `Poster`.
+    """Sends requests to one API with one credential. Implements `Http`, `Poster` and `Registrar`.
 
     Promise: P10 — every request, also one that follows a redirect or fetches a token, waits for the budget.
     """
@@ -118,6 +118,11 @@ class Client:
         body = msgspec.json.encode(value)
         return await self._ask(_Request("POST", resolve(self._base_url, url), {}, sent, body), accept, bucket)
 
+    async def delete(self, url: str, *, accept: frozenset[int] = OK, bucket: str = "default") -> Answer:
+        """Take something away. Raises: as `get`."""
+        request = _Request("DELETE", resolve(self._base_url, url), {}, {}, None)
+        return await self._ask(request, accept, bucket)
+
     async def _ask(self, request: "_Request", accept: frozenset[int], bucket: str) -> Answer:
         """Send, follow redirects, refresh the credential once, and return an answer of an accepted status."""
         moves, refreshed, resent = 0, False, request.body is not None
@@ -183,10 +188,15 @@ class Client:
 
     def _learn(self, reply: Reply, said: headers_say.Said, bucket: str) -> None:
         limited = is_limit(reply.status, said)
-        if limited or said.remaining is not None:
-            pause = (_PAUSE if said.wait is None else said.wait) if limited else None
+        pause = _PAUSE if said.wait is None else said.wait
+        if limited and said.narrow:  # only requests of this kind are too many: the others go on
+            self._limiter.learn(remaining=0, reset_after=pause, retry_after=None, bucket=bucket)
+        elif limited or said.remaining is not None:
             self._limiter.learn(
-                remaining=said.remaining, reset_after=said.reset_after, retry_after=pause, bucket=bucket
+                remaining=said.remaining,
+                reset_after=said.reset_after,
+                retry_after=pause if limited else None,
+                bucket=bucket,
             )
 
     def _elsewhere(self, base_url: str) -> "Client":

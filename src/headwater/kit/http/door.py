@@ -1,7 +1,7 @@
 """What a caller sees of an API over HTTP, and how requests prove who sends them. No I/O."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -74,6 +74,26 @@ class Poster(Protocol):
         bucket: str = "default",
     ) -> Answer:
         """Send a form. Raises: as `Http.get`."""
+        ...
+
+
+class Registrar(Http, Poster, Protocol):
+    """An API at which something of ours is made and taken away, such as the place where it pushes."""
+
+    async def post_json(
+        self,
+        url: str,
+        value: Any,
+        *,
+        headers: Mapping[str, str] | None = None,
+        accept: frozenset[int] = OK,
+        bucket: str = "default",
+    ) -> Answer:
+        """Send a JSON value. Raises: as `Http.get`."""
+        ...
+
+    async def delete(self, url: str, *, accept: frozenset[int] = OK, bucket: str = "default") -> Answer:
+        """Take something away. Raises: as `Http.get`."""
         ...
 
 

@@ -22,7 +22,8 @@ def refusal(status: int, said: Said, asked: str) -> HeadwaterError:
     context = {"asked": asked, "status": str(status)}
     after = None if said.wait is None else timedelta(seconds=said.wait)
     if is_limit(status, said):
-        message = f"The API answered {asked} with {status}: its limit of requests is reached."
+        which = f" ({said.limited_by})" if said.limited_by else ""
+        message = f"The API answered {asked} with {status}: its limit of requests is reached{which}."
         return Retry(message, after=after, code="provider.rate_limited", context=context)
     if status in _LATER or status >= 500:
         message = f"The API answered {asked} with {status}: it cannot do that just now."

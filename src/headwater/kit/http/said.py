@@ -1,7 +1,8 @@
 """What the headers of an answer say about the time and the quota. Pure; an unreadable header says nothing.
 
 Source: RFC 9110 (`Date`, `Retry-After`), RFC 9111 (`Age`); draft-ietf-httpapi-ratelimit-headers, versions 03
-(`RateLimit-Remaining`) and 08 (`RateLimit`), and the `X-` forms that came before them. Read 2026-11-24.
+(`RateLimit-Remaining`) and 08 (`RateLimit`), and the `X-` forms that came before them;
+https://docs.stripe.com/rate-limits (`Stripe-Rate-Limited-Reason`). Read 2026-11-24.
 """
 
 import re
@@ -19,6 +20,7 @@ _UNIX_SECONDS, _UNIX_MILLIS = 1e9, 1e12
 
 _FAMILIES = ("x-ratelimit-", "ratelimit-", "x-rate-limit-")
 _WHOLE = re.compile(r"\s*(-?[0-9]{1,18})(?![0-9])")
+_REASON = re.compile(r"[a-z-]{1,40}")
 _PAIR = re.compile(r"\b(r|t|remaining|reset)\s*=\s*([0-9]{1,18})")
 
 
@@ -31,11 +33,18 @@ class Said:
     retry_after: float | None = None
     date_us: int | None = None
     """When the answer was made, in whole seconds; None if it came out of a cache."""
+    limited_by: str | None = None
+    """Which limit was reached, in the API's word (`endpoint-rate`)."""
 
     @property
     def exhausted(self) -> bool:
         """The quota is used up, or the API asks to wait."""
         return self.remaining == 0 or self.retry_after is not None
+
+    @property
+    def narrow(self) -> bool:
+        """The limit is one of this kind of request, or of one object: others may go on."""
+        return self.limited_by is not None and self.limited_by.startswith(("endpoint", "resource"))
 
     @property
     def wait(self) -> float | None:
@@ -56,7 +65,16 @@ def read(headers: Mapping[str, str], now_us: int) -> Said:
         reset_after=_after(reset, now),
         retry_after=_after(wait, now),
         date_us=None if date is None or headers.get("age", "0") != "0" else to_us(date),
+        limited_by=_reason(headers),
     )
+
+
+def _reason(headers: Mapping[str, str]) -> str | None:
+    """Return which limit was reached, as some APIs say it; a word of another form says nothing (P8)."""
+    for name, value in headers.items():
+        if name.endswith("rate-limited-reason") and _REASON.fullmatch(value):
+            return value
+    return None
 
 
 def _quota(headers: Mapping[str, str]) -> tuple[int | None, str]:

@@ -1,4 +1,5 @@
-"""One request and its answer, to the last byte, through aiohttp. The only file that names the library.
+"""One request and its answer, to the last byte, through aiohttp. Besides `push` the only file that names the
+library.
 
 An answer that ends too early, cannot be unpacked or is too big is never data.
 """
