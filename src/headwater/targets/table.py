@@ -5,9 +5,10 @@ Nothing else is to be done: the HTTP API, the command line, the console's forms 
 read this table.
 """
 
+from headwater.targets.postgres import POSTGRES
 from headwater.targets.target import Kind
 
-KINDS: tuple[Kind, ...] = ()
+KINDS: tuple[Kind, ...] = (POSTGRES,)
 """By name."""
 
 

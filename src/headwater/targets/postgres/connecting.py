@@ -1,0 +1,82 @@
+"""Connections to the user's PostgreSQL. Not here: what is said over them."""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from headwater.targets.postgres.settings import PostgresSettings
+
+Connection = AsyncConnection[Any]
+
+CONNECT_SECONDS = 10
+LOCK_SECONDS = 10
+"""How long a statement waits for locks of others, before the whole batch waits."""
+
+_SET = "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS wanted (name, value)"
+
+_SESSION = {
+    # Statements look rows up by key. Their plans must not hang on statistics of tables that were empty a
+    # minute ago, or of the temporary one, which has none.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+    "plan_cache_mode": "force_generic_plan",
+    # What values look like must not hang on the settings of user, database or server.
+    "timezone": "UTC",
+    "datestyle": "ISO, YMD",
+    "default_transaction_isolation": "read committed",
+    "standard_conforming_strings": "on",
+}
+
+
+async def connect(settings: PostgresSettings) -> Connection:
+    """Open a connection outside of a transaction. Raises psycopg's errors."""
+    with _certificates(settings) as files:
+        address = make_conninfo(
+            settings.url.reveal(),
+            connect_timeout=CONNECT_SECONDS,
+            application_name="headwater target",
+            keepalives_idle=30,
+            tcp_user_timeout=30_000,
+            **files,
+        )
+        connection = await AsyncConnection[Any].connect(address, autocommit=True, prepare_threshold=0)
+    limits = {
+        "statement_timeout": f"{settings.timeout_seconds}s",
+        "idle_in_transaction_session_timeout": f"{settings.timeout_seconds}s",
+        "lock_timeout": f"{min(LOCK_SECONDS, settings.timeout_seconds)}s",
+    }
+    wanted = _SESSION | limits
+    await connection.execute(_SET, (list(wanted), list(wanted.values())))
+    return connection
+
+
+@contextmanager
+def _certificates(settings: PostgresSettings) -> Generator[Mapping[str, str]]:
+    """Give libpq's parameters of TLS. It wants files, and reads them while it connects; then they go."""
+    known = conninfo_to_dict(settings.url.reveal())
+    mode = settings.sslmode or known.get("sslmode")
+    if mode is None and settings.root_certificate is not None:
+        mode = "verify-full"
+    parameters: dict[str, str] = {} if mode is None else {"sslmode": str(mode)}
+    if mode in ("verify-ca", "verify-full"):
+        parameters["sslrootcert"] = "system"
+    with TemporaryDirectory(prefix="headwater-tls-") as folder:  # nobody else may enter it
+        key = settings.client_key
+        for parameter, pem in (
+            ("sslrootcert", settings.root_certificate),
+            ("sslcert", settings.client_certificate),
+            ("sslkey", None if key is None else key.reveal()),
+        ):
+            if pem:
+                path = Path(folder) / parameter
+                path.touch(mode=0o600)
+                path.write_text(pem)
+                parameters[parameter] = str(path)
+        yield parameters
