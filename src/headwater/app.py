@@ -166,6 +166,8 @@ async def opened(settings: Settings, *, role: Role = Role.ALL) -> AsyncGenerator
                 check=check,
                 clock=clock,
                 pushed=inbox.told,
+                event_retention=settings.event_retention,
+                created_event_name=settings.created_event_name,
             ),
             inbox=inbox,
             session=session,
@@ -197,9 +199,9 @@ async def _check(
     session: Session, clock: Clock, provider: Provider, kind: str, properties: Mapping[str, Any]
 ) -> str | None:
     """Try a credential at its API, on a budget of its own: a person waits for the answer."""
+    provider = provider.opened(kind, properties)
     if provider.check is None:
         return None
-    provider = provider.opened(kind, properties)
     client = Client(
         provider.base_url,
         authorizer=provider.authorize(kind, properties),

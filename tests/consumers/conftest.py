@@ -4,9 +4,11 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
+from tests.management.office import Hands, Office, office
 
 from headwater.kit.clock import SystemClock
 from headwater.store.database import Database
+from headwater.streams.memory import MemoryStreams
 
 BOTH = ("sqlite", pytest.param("postgresql", marks=pytest.mark.server))
 
@@ -24,4 +26,13 @@ async def database(url: str) -> AsyncGenerator[Database]:
     """An open, migrated database."""
     opened = await Database.open(url, clock=SystemClock(), partitions=2 if "postgres" in url else None)
     yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def here(url: str) -> AsyncGenerator[Office]:
+    """All of management on each database, with streams in memory."""
+    clock = Hands()
+    opened = await Database.open(url, clock=clock)
+    yield office(opened, MemoryStreams(partitions=4, clock=clock), clock)
     await opened.close()

@@ -24,6 +24,7 @@ from headwater.errors import (
     LeaseLost,
     Refused,
     Retry,
+    TooMany,
     Unauthorized,
 )
 
@@ -127,6 +128,8 @@ def of_error(error: HeadwaterError) -> Response:
             status = 502 if error.error_code.startswith(("provider.", "upstream.")) else 503
         case _:
             status = 500
+    if isinstance(error, TooMany):
+        headers["Retry-After"] = "1"
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     return problem(

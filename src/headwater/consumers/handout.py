@@ -9,6 +9,7 @@ from collections.abc import Iterable
 import msgspec
 
 from headwater.consumers.outstanding import Place
+from headwater.model.position import Stream
 
 _TOKEN = re.compile(r"([0-9a-f]{16})\.(\d{1,5})\.(\d{1,18})", re.ASCII)
 
@@ -48,8 +49,9 @@ class Backlog(msgspec.Struct, frozen=True, gc=False):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Messages, and what there is beside them."""
+    """Messages of a stream, and what there is beside them."""
 
+    stream: Stream
     messages: list[Message]
     backlog: Backlog
 

@@ -45,6 +45,14 @@ _TRANSACTIONS = 4
 """Hand-outs under way at once in this process: each may need a second connection, and there are fifteen."""
 
 
+class Worker(msgspec.Struct, frozen=True):
+    """Who asks for messages, as far as a wait must know: it ends when the worker has gone or the process is
+    about to stop."""
+
+    gone: Callable[[], Awaitable[bool]]
+    stopping: asyncio.Event
+
+
 class _Look(msgspec.Struct, frozen=True):
     """How a consumer was, at a glance that locks nothing."""
 
@@ -89,20 +97,15 @@ class Pulls:
         """Return the stream as a consumer wants it."""
         return Source(self._streams, consumer.stream, consumer.filters, consumer.external_id)
 
+    def waiting(self, consumer_id: str) -> int:
+        """Return how many workers wait for messages of a consumer in this process."""
+        return self._lines.of(consumer_id).count
+
     # --- handing out ----------------------------------------------------------------------------------------
 
-    async def next(
-        self,
-        consumer: HttpConsumer,
-        limit: int,
-        wait: timedelta,
-        *,
-        stopping: asyncio.Event,
-        left: Callable[[], Awaitable[bool]],
-    ) -> Batch:
+    async def next(self, consumer: HttpConsumer, limit: int, wait: timedelta, worker: Worker) -> Batch:
         """Hand out up to `limit` messages; wait for one if there is none, as long as `wait`.
 
-        The wait ends early when the process stops, or when `left` says that the worker has gone.
         Raises: Gone `consumer.gap`, TooMany when many wait already, NotFound.
         """
         line = self._lines.of(consumer.id)
@@ -112,11 +115,11 @@ class Pulls:
         if not taken.entries and wait:
             deadline = self._clock.monotonic() + wait.total_seconds()
             with line.waiting():
-                while not taken.entries and not stopping.is_set() and not await left():
+                while not taken.entries and not worker.stopping.is_set() and not await worker.gone():
                     seconds = deadline - self._clock.monotonic()
                     if seconds <= 0:
                         break
-                    await self._wait(source, line, moved, taken, seconds, stopping)
+                    await self._wait(source, line, moved, taken, seconds, worker.stopping)
                     moved = line.moved
                     taken = await self._take(consumer, source, line, limit)
         rendered = await self._streams.render(source.stream, taken.entries)
@@ -124,7 +127,7 @@ class Pulls:
             Message(json, Token(taken.delivery, entry.partition, entry.position))
             for entry, json in zip(taken.entries, rendered, strict=True)
         ]
-        return Batch(messages, await self._backlog(consumer, source, taken))
+        return Batch(consumer.stream, messages, await self._backlog(consumer, source, taken))
 
     async def peek(self, consumer: HttpConsumer, limit: int) -> Batch:
         """Return what `next` might hand out, and take nothing. Raises: Gone `consumer.gap`, NotFound."""
@@ -145,18 +148,22 @@ class Pulls:
         rendered = await self._streams.render(source.stream, entries)
         at_end = not read.entries and not read.has_more
         taken = _Taken("", entries, look.standing, position, look.counts, at_end)
-        return Batch([Message(json) for json in rendered], await self._backlog(consumer, source, taken))
+        return Batch(
+            consumer.stream,
+            [Message(json) for json in rendered],
+            await self._backlog(consumer, source, taken),
+        )
 
     async def _take(self, consumer: HttpConsumer, source: Source, line: Line, limit: int) -> _Taken:
         """Take up to `limit` messages; write nothing where there is none."""
         async with line.turn:
             look = await self._look(consumer.id)
-            at = line.ahead_of(look.standing)
+            at = line.ahead_of(look.standing, consumer.filters)
             room = min(limit, consumer.max_ack_pending - look.counts.rows)
             read = await self._read(consumer, source, at, room) if room > 0 else None
             if not look.due and (read is None or not read.entries):
                 position = at if read is None else read.position
-                if line.skipped(look.standing, position):
+                if line.skipped(look.standing, consumer.filters, position):
                     await self._move(consumer.id, look.standing, position)
                 at_end = None if read is None else not read.has_more
                 return _Taken("", [], look.standing, position, look.counts, at_end)
@@ -280,8 +287,12 @@ class Pulls:
         return _settled(tokens, rows)
 
     def changed(self, consumer_id: str) -> None:
-        """Let whoever waits for a consumer's messages look again: it was reset, or is another one now."""
+        """Let whoever waits for a consumer's messages look again: it was reset or has other settings."""
         self._lines.of(consumer_id).move()
+
+    def forget(self, consumer_id: str) -> None:
+        """Forget a consumer that was removed."""
+        self._lines.forget(consumer_id)
 
     # --- parts of these -------------------------------------------------------------------------------------
 
@@ -304,7 +315,6 @@ class Pulls:
                 code="consumer.gap",
                 fix=f"Go on with POST /v1/http-consumers/{consumer.id}/reset, and read the records anew if"
                 " every change counts.",
-                context={"lost": str(lost)},
             ) from error
 
     async def _move(self, consumer_id: str, look: Standing, position: Vector) -> None:

@@ -13,6 +13,7 @@ from headwater.consumers.standing import Standing
 from headwater.errors import TooMany
 from headwater.kit.clock import Clock
 from headwater.kit.tasks import ended
+from headwater.model.consumer import Selection
 from headwater.model.position import Vector
 
 MOST_WAITING = 20
@@ -35,9 +36,10 @@ class Line:
         """Whoever takes or settles messages has it."""
         self.moved = asyncio.Event()
         """Set when a wait should look again; then there is another one."""
+        self.count = 0
+        """How many wait."""
         self._clock, self._shared = clock, shared
-        self._waiting = 0
-        self._ahead: tuple[int, Vector, Vector] | None = None
+        self._ahead: tuple[int, Vector, Selection, Vector] | None = None
         self._written = clock.monotonic()
 
     def move(self) -> None:
@@ -48,17 +50,17 @@ class Line:
     @contextmanager
     def waiting(self) -> Generator[None]:
         """Count one who waits. Raises: TooMany."""
-        if self._waiting >= MOST_WAITING:
+        if self.count >= MOST_WAITING:
             raise TooMany(
                 f"{MOST_WAITING} long polls wait at this consumer already.",
                 code="consumer.too_many_waiting",
                 fix="Let fewer workers ask at once, each for a larger batch, or ask without `wait_for`.",
             )
-        self._waiting += 1
+        self.count += 1
         try:
             yield
         finally:
-            self._waiting -= 1
+            self.count -= 1
 
     async def wait(
         self,
@@ -83,15 +85,15 @@ class Line:
         """
         return _SHARED_SECONDS if self._shared and outstanding else _SLICE_SECONDS
 
-    def ahead_of(self, standing: Standing) -> Vector:
-        """Return up to where nothing was wanted of what comes after a standing."""
-        if self._ahead is None or self._ahead[:2] != (standing.generation, standing.position):
+    def ahead_of(self, standing: Standing, filters: Selection) -> Vector:
+        """Return up to where nothing was wanted by these filters of what comes after a standing."""
+        if self._ahead is None or self._ahead[:3] != (standing.generation, standing.position, filters):
             return standing.position
-        return self._ahead[2]
+        return self._ahead[3]
 
-    def skipped(self, standing: Standing, position: Vector) -> bool:
+    def skipped(self, standing: Standing, filters: Selection, position: Vector) -> bool:
         """Remember that nothing is wanted up to a position. Return whether to write that down by now."""
-        self._ahead = (standing.generation, standing.position, position)
+        self._ahead = (standing.generation, standing.position, filters, position)
         entries = sum(position) - sum(standing.position)
         late = self._clock.monotonic() - self._written > _SKIPPED_SECONDS
         if entries > _SKIPPED or (entries and late):

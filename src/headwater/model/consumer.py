@@ -19,6 +19,9 @@ class OnGap(StrEnum):
 BEGINNING, END = "beginning", "end"
 """`start` of a managed consumer, besides an instant as ISO 8601."""
 
+ALL, NEW, LAST = "all", "new", "last"
+"""Deliver policies of an HTTP consumer, besides a duration back from now such as `1h`."""
+
 UNLIMITED = -1
 """`max_deliver` of a consumer that tries again without end."""
 
