@@ -297,7 +297,7 @@ def test_rules_between_fields_are_tried_on_what_can_be_read_of_a_part() -> None:
         ("    take: next\n", "", "defaults.paging.take"),
         ("times: s", "times: secs", "defaults.times"),
         ("updated_at: changed", "updated_at: [changed]", "defaults.updated_at"),
-        ("{field: deleted}", "{feild: deleted}", "collections.customer.deleted.feild"),
+        ("{field: deleted}", "{member: deleted}", "collections.customer.deleted.member"),
         ("parent: customer", "parent: 3", "collections.note.parent"),
         ("path: /customers\n", "path: customers\n", "collections.customer.path"),
         ("name: acme", "name: Acme!", "name"),
