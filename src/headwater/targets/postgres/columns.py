@@ -48,10 +48,10 @@ class Columns:
         present, found = self.present, dict[str, str]()
         for item in items:
             for field, value in members(item.entry.data).items():
-                needed = type_of(value)
-                if needed is None:
-                    continue
                 has = found.get(field) or present.get(field)
+                if value is None or has == TEXT:
+                    continue
+                needed = type_of(value)
                 if has == needed or (has is not None and has not in TYPES):
                     continue
                 if has is not None:
@@ -84,11 +84,9 @@ def may_be_a_column(field: str) -> bool:
     return len(held_text(field)) <= LONGEST_NAME
 
 
-def type_of(value: Any) -> str | None:
-    """Return the narrowest type that holds a decoded value; None for null."""
+def type_of(value: Any) -> str:
+    """Return the narrowest type that holds a decoded value that is not null."""
     match value:
-        case None:
-            return None
         case bool():
             return BOOLEAN
         case int():
