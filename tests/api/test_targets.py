@@ -36,7 +36,7 @@ async def test_a_target_by_its_url_and_used_again(server: Server) -> None:
     """201 for a new one, 200 for one that there is."""
     body = {"url": "depot://host", "reuse": True}
     made = await server.call("POST", "/v1/targets", 201, json=body)
-    assert (made["kind"], made["name"]) == ("depot", "Depot")
+    assert (made["kind"], made["name"]) == ("depot", "Depot at host")
     assert await server.call("POST", "/v1/targets", 200, json=body) == made
 
 

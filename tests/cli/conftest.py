@@ -6,7 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.fake_server import KEY, FakeServer, World, credential, event, provider, record, sync, uuid
+from tests.cli.fake_server import (
+    KEY,
+    FakeServer,
+    World,
+    consumer,
+    credential,
+    event,
+    http_consumer,
+    provider,
+    record,
+    sync,
+    target,
+    uuid,
+)
 
 from headwater.cli.program import run
 
@@ -35,6 +48,9 @@ def world() -> World:
         families={
             "providers": [provider("acme")],
             "credentials": [credential(100, "Acme")],
+            "targets": [target(300, "Warehouse"), target(301, "Queue", external_id="org_42")],
+            "consumers": [consumer(310, "First"), consumer(311, "Second")],
+            "http-consumers": [http_consumer(320, "Workers")],
             "syncs": [sync(1, "First"), sync(2, "Second", external_id="org_42")],
             "api-keys": [
                 {

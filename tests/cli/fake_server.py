@@ -104,6 +104,63 @@ def credential(number: int, name: str, **more: Any) -> dict[str, Any]:
     }
 
 
+def target(number: int, name: str, kind: str = "depot", **more: Any) -> dict[str, Any]:
+    return {
+        "id": uuid(number),
+        "kind": kind,
+        "name": name,
+        "settings": {"url": "********", "shelf": "a"},
+        "external_id": None,
+        "metadata": {},
+        "health": health(),
+        "created_at": NOW,
+        "updated_at": NOW,
+    } | more
+
+
+def filters(**more: Any) -> dict[str, Any]:
+    return {"provider": "*", "sync_id": "*", "collection_id": "*", "event": "*"} | more
+
+
+def consumer(number: int, name: str, **more: Any) -> dict[str, Any]:
+    return {
+        "id": uuid(number),
+        "name": name,
+        "stream": "records",
+        "target_id": uuid(300),
+        "filters": filters(),
+        "start": "beginning",
+        "on_gap": "halt",
+        "max_deliver": -1,
+        "batch": {"max_messages": 1000, "max_bytes": 8000000, "max_wait_ms": 0},
+        "status": "active",
+        "health": health(),
+        "lag": {"messages": 1234, "seconds": 61.5},
+        "dead_letters": 2,
+        "external_id": None,
+        "metadata": {},
+        "created_at": NOW,
+        "updated_at": NOW,
+    } | more
+
+
+def http_consumer(number: int, name: str, **more: Any) -> dict[str, Any]:
+    return {
+        "id": uuid(number),
+        "name": name,
+        "stream": "events",
+        "filters": filters(),
+        "ack_wait_ms": 30000,
+        "max_deliver": -1,
+        "max_ack_pending": 1000,
+        "deliver_policy": "all",
+        "external_id": None,
+        "metadata": {},
+        "created_at": NOW,
+        "updated_at": NOW,
+    } | more
+
+
 def record(idx: int, **more: Any) -> dict[str, Any]:
     return {
         "id": uuid(1000 + idx),
@@ -239,6 +296,10 @@ class Handler(BaseHTTPRequestHandler):
             made = sync(number, body.get("name") or "Acme", provider=body["provider"])
         elif family == "credentials":
             made = credential(number, body.get("name") or "Acme", provider=body["provider"])
+        elif family == "targets":
+            made = target(number, body.get("name") or "Depot at host", body.get("kind") or "depot")
+        elif family == "consumers":
+            made = consumer(number, body.get("name") or "records to Depot", target_id=body["target_id"])
         else:
             made = {"id": uuid(number), "prefix": "hw_abcdef", "external_id": None, **body}
         things.append(made)

@@ -19,11 +19,13 @@ def sent(world: World, method: str) -> list[object]:
 # --- listings ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", ["providers", "sync", "credential", "key"])
+@pytest.mark.parametrize("family", ["providers", "sync", "credential", "target", "key"])
 def test_listings_print_one_json_document(headwater: Headwater, world: World, family: str) -> None:
     """All pages in one list, exactly as the API gave them."""
     world.page = 1
-    plural = {"sync": "syncs", "credential": "credentials", "key": "api-keys"}.get(family, family)
+    plural = {"sync": "syncs", "credential": "credentials", "target": "targets", "key": "api-keys"}.get(
+        family, family
+    )
     assert headwater(family, "list", "--json").json == world.families[plural]
 
 
@@ -33,6 +35,8 @@ def test_listings_print_one_json_document(headwater: Headwater, world: World, fa
         ("providers", "acme\tAcme\tacme:contact"),
         ("sync", f"{uuid(1)}\tFirst\tacme\tactive\tok\t1,234\t1 s"),
         ("credential", f"{uuid(100)}\tAcme\tacme\tbearer\tok\t"),
+        ("target", f"{uuid(300)}\tWarehouse\tdepot\tok\t"),
+        ("consumer", f"{uuid(310)}\tFirst\trecords\t{uuid(300)}\tactive\tok\t1,234\t1 min\t2"),
         ("key", f"{uuid(7)}\twarehouse\thw_abc\tread\t\tnever"),
     ],
 )

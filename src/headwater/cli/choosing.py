@@ -28,6 +28,29 @@ def credential(client: Client, text: str) -> Any:
     return one(client, "credentials", text)
 
 
+def target(client: Client, text: str) -> Any:
+    """Return the target that is meant. Raises: Failure."""
+    return one(client, "targets", text)
+
+
+MANAGED, OVER_HTTP = CONSUMERS = ("consumers", "http-consumers")
+"""The families of consumers."""
+
+
+def consumer(client: Client, text: str) -> tuple[str, Any]:
+    """Return the consumer that is meant, of whichever family, and that family. Raises: Failure."""
+    if is_id(text):
+        try:
+            return MANAGED, client.get(path("v1", MANAGED, text))
+        except Failure as failed:
+            if failed.exit_code is not Exit.NOT_FOUND:
+                raise
+            return OVER_HTTP, client.get(path("v1", OVER_HTTP, text))
+    known = [(family, thing) for family in CONSUMERS for thing in client.items(path("v1", family))]
+    found = chosen("consumer", text, [thing for _, thing in known])
+    return next((family, thing) for family, thing in known if thing is found)
+
+
 def api_key(client: Client, text: str) -> Any:
     """Return the API key that is meant; its first characters are a name, too. Raises: Failure."""
     return one(client, "api-keys", text)
@@ -37,7 +60,12 @@ def one(client: Client, family: str, text: str) -> Any:
     """Return the one thing with this id, name, external id or beginning of an id. Raises: Failure."""
     if is_id(text):
         return client.get(path("v1", family, text))
-    known = list(client.items(path("v1", family)))
+    noun = family.removesuffix("s").replace("-", " ")
+    return chosen(noun, text, list(client.items(path("v1", family))))
+
+
+def chosen(noun: str, text: str, known: Sequence[Any]) -> Any:
+    """Return the one of these with this name, external id or beginning of an id. Raises: Failure."""
     found = [
         thing for thing in known if text in (thing["name"], thing.get("external_id"), thing.get("prefix"))
     ]
@@ -45,7 +73,6 @@ def one(client: Client, family: str, text: str) -> Any:
         found = [thing for thing in known if thing["id"].startswith(text)]
     if len(found) == 1:
         return found[0]
-    noun = family.removesuffix("s").replace("-", " ")
     raise unknown(noun, text, known) if not found else ambiguous(noun, text, found)
 
 

@@ -52,13 +52,13 @@ def named(pairs: Iterable[str], option: str, environment: Mapping[str, str] = os
     """
     found: dict[str, Any] = {}
     for pair in pairs:
-        name, sign, value = pair.partition("=")
+        name, sign, text = pair.partition("=")
         if not sign or not name.rstrip(":"):
             raise Failure(
                 f"{option} takes name=value.", exit_code=Exit.USAGE, fix=f"Such as {option} token=@file."
             )
         is_json = name.endswith(":")
-        wanted = _json(value, option) if is_json else _value(value, environment)
+        wanted = _json(text, option) if is_json else value(text, environment)
         if not put(found, name.rstrip(":"), wanted):
             raise Failure(f"{option} {name} stands below a name that has a value.", exit_code=Exit.USAGE)
     return found
@@ -74,7 +74,22 @@ def put(into: dict[str, Any], name: str, value: Any) -> bool:
     return isinstance(below, dict) and put(cast("dict[str, Any]", below), rest, value)
 
 
-def _value(text: str, environment: Mapping[str, str]) -> str:
+def many(pairs: Iterable[str] | None, option: str) -> dict[str, list[str]] | None:
+    """Return what `name=value` pairs say, where a name may come several times; None where there are none.
+
+    Raises: Failure.
+    """
+    found: dict[str, list[str]] = {}
+    for pair in pairs or ():
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise Failure(f"{option} takes name=value.", exit_code=Exit.USAGE)
+        found.setdefault(name, []).append(value)
+    return found or None
+
+
+def value(text: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Return a value that may be somewhere else: in a file, on stdin, in a variable. Raises: Failure."""
     if text == "-":
         return sys.stdin.read().removesuffix("\n")
     if text.startswith("@"):

@@ -8,6 +8,7 @@ import typer
 from typer.main import get_command
 
 from headwater.cli import (
+    consumers,
     credentials,
     database,
     demo,
@@ -20,6 +21,7 @@ from headwater.cli import (
     show,
     streams,
     syncs,
+    targets,
 )
 from headwater.cli.failures import Exit, Failure
 from headwater.errors import HeadwaterError, Invalid
@@ -57,6 +59,8 @@ commands.command("demo")(demo.demo)
 commands.add_typer(providers.commands, name="providers")
 commands.add_typer(credentials.commands, name="credential")
 commands.add_typer(syncs.commands, name="sync")
+commands.add_typer(targets.commands, name="target")
+commands.add_typer(consumers.commands, name="consumer")
 commands.command("records")(streams.records)
 commands.command("events")(streams.events)
 commands.add_typer(keys.commands, name="key")

@@ -5,7 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-from headwater.cli import choosing, credentials, inputs, options, progress, providers, show
+from headwater.cli import (
+    choosing,
+    consumers,
+    credentials,
+    inputs,
+    options,
+    progress,
+    providers,
+    show,
+    targets,
+)
 from headwater.cli.client import Client, path
 from headwater.cli.connection import connect
 from headwater.cli.failures import Exit, Failure
@@ -41,6 +51,14 @@ def create(
     ] = None,
     external_id: options.ExternalId = None,
     metadata: options.Metadata = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            help="Forward it to a target: its id or name, or a URL, for which one is made or used again.",
+        ),
+    ] = None,
+    stream: options.StreamName = options.StreamWord.RECORDS,
     another: Annotated[
         bool, typer.Option("--another", help="Even if the account has a sync of these collections.")
     ] = False,
@@ -74,7 +92,10 @@ def create(
     }
     if not another:
         _refuse_second(client, given)
+    target = None if to is None else targets.meant(client, to, external_id)  # a wrong one makes no sync
     sync = client.call("POST", "/v1/syncs", {key: value for key, value in given.items() if value is not None})
+    if target is not None:
+        _forward(client, sync, target, stream.value)
     if wait:
         sync = progress.watch(client, sync["id"], until_live=True, quiet=json)
     if json:
@@ -83,6 +104,18 @@ def create(
         show.say(
             f"Sync {sync['id']} ({sync['name']}) is made. See it with: headwater sync watch {sync['id']}"
         )
+
+
+def _forward(client: Client, sync: Any, target: Any, stream: str) -> None:
+    """Make a consumer that writes what a sync finds to a target, and say so beside the results."""
+    body = {
+        "stream": stream,
+        "filters": {"sync_id": sync["id"]},
+        "name": f"{sync['name']} to {target['name']}",
+    }
+    consumer = consumers.forward(client, target, sync["external_id"], body)
+    show.note(consumers.made(consumer, target))
+    credentials.trouble(target)
 
 
 def _refuse_second(client: Client, given: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import Row, delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -112,7 +113,7 @@ class Targets:
                 insert(schema.targets).values(
                     id=target_id,
                     kind=kind.name,
-                    name=new.name or kind.title,
+                    name=new.name or _called(kind, new.url),
                     settings=to_json(public),
                     secrets=self._vault.seal(to_json(secret).encode()),
                     external_id=external_id,
@@ -314,6 +315,15 @@ async def _check(kind: Kind, settings: TargetSettings) -> None:
         ) from error
     finally:
         await target.close()
+
+
+def _called(kind: Kind, url: str | None) -> str:
+    """Return a name for a target: with the host of its URL, of which nothing else may be shown (P8)."""
+    try:
+        host = urlsplit(url or "").hostname
+    except ValueError:
+        host = None
+    return f"{kind.title} at {host[:150]}" if host else kind.title
 
 
 def _wrong(field: str, detail: str, fix: str) -> Invalid:
