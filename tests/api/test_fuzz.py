@@ -68,8 +68,13 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
             view = await here.sync()
             await here.write(await here.slot(view.sync.id), "c1", {"n": 1})
             key = await made.call("POST", "/v1/api-keys", 201, json={"name": "a"})
+            consumer = (await here.consumer()).consumer
+            over_http = await made.call("POST", "/v1/http-consumers", 201, json={"stream": "events"})
             ids = {
                 "sync_id": view.sync.id,
+                "target_id": consumer.target_id,
+                "consumer_id": consumer.id,
+                "http-consumers": over_http["id"],
                 "credential_id": view.sync.credential_id,
                 "key_id": key["id"],
                 "name": "crm",
@@ -102,12 +107,18 @@ def test_inputs_of_every_call(target: Target, name: str, mode: schemathesis.Gene
         case = data.draw(operation.as_strategy(mode))
         if case.method != "DELETE" and data.draw(st.booleans()):
             known = {key: target.ids[key] for key in case.path_parameters if key in target.ids}
+            if "/http-consumers/" in case.path:
+                known["consumer_id"] = target.ids["http-consumers"]
             case.path_parameters = {**case.path_parameters, **known}
         if isinstance(case.body, dict) and data.draw(st.booleans()):
             known = {
                 "provider": "crm",
                 "credential_id": target.ids["credential_id"],
                 "properties": {"token": "abc"},
+                "kind": "depot" if "/targets" in case.path else "token",
+                "settings": {"url": "depot://host"},
+                "target_id": target.ids["target_id"],
+                "start": "beginning",
             }
             case.body = case.body | {key: value for key, value in known.items() if key in case.body}
         answer = call(case, target)

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import update
 from tests.api.server import Server
+from tests.api.test_consumers import buried
 from tests.management.office import START_US, Hands
 from tests.shapes.shape import golden
 
@@ -110,6 +111,28 @@ async def test_answers_of_management(server: Server) -> None:
     golden("api_key", await server.call("POST", "/v1/api-keys", 201, json={"name": "warehouse"}))
     golden("provider", await server.get("/v1/providers/crm"))
     golden("problem", await server.refused("GET", "/v1/syncs?limitt=1", 422, "request.invalid"))
+
+
+async def test_answers_of_consumers_and_targets(server: Server) -> None:
+    """Each as a client sees it; the settings of a kind as JSON Schema."""
+    kinds = await server.get("/v1/target-kinds")
+    golden("target_kind", next(one for one in kinds["data"] if one["kind"] == "ledger"))
+    body = {"kind": "depot", "settings": {"url": "depot://u:pw@host"}, "external_id": "org_42"}
+    target = await server.call("POST", "/v1/targets", 201, json=body | {"metadata": {"team": "eu"}})
+    golden("target", target)
+    view = await server.office.sync(external_id="org_42")
+    slot = await server.office.slot(view.sync.id)
+    await server.office.write(slot, "c1", {"name": "Ada"}, created_us=START_US, origin=Origin.BACKFILL)
+    clock: Hands = server.office.clock
+    clock.move(10)
+    given = {"target_id": target["id"], "stream": "events", "filters": {"collection_id": "crm:*"}}
+    consumer = await server.call("POST", "/v1/consumers", 201, json=given)
+    await buried(server, consumer["id"], slot, [1])
+    path = f"/v1/consumers/{consumer['id']}"
+    golden("consumer", await server.get(path))
+    letters = await server.get(path + "/dead-letters")
+    letters["data"][0]["event"]["event_id"] = "…"
+    golden("dead_letters", letters | {"cursor": "…"})
 
 
 async def test_answers_of_the_streams(server: Server) -> None:
