@@ -6,9 +6,11 @@ read this table.
 """
 
 from headwater.targets.postgres import POSTGRES
+from headwater.targets.redis import REDIS
 from headwater.targets.target import Kind
+from headwater.targets.webhook import WEBHOOK
 
-KINDS: tuple[Kind, ...] = (POSTGRES,)
+KINDS: tuple[Kind, ...] = (POSTGRES, REDIS, WEBHOOK)
 """By name."""
 
 
