@@ -22,6 +22,12 @@ import uvloop
 
 from headwater.api.app import create
 from headwater.api.parts import Parts
+from headwater.consumers.deliver import Tools
+from headwater.consumers.ledger import Ledger as ConsumerLedger
+from headwater.consumers.plan import Plans as ConsumerPlans
+from headwater.consumers.progress import Progress
+from headwater.consumers.run import Parts as ConsumerParts
+from headwater.consumers.runner import Runner as ConsumerRunner
 from headwater.errors import Halt, HeadwaterError
 from headwater.kit.budget import Governor, Urgency
 from headwater.kit.clock import Clock, SystemClock
@@ -52,6 +58,7 @@ from headwater.syncs.ledger import Ledger
 from headwater.syncs.plan import Plans
 from headwater.syncs.run import Parts as RunnerParts
 from headwater.syncs.runner import Runner
+from headwater.targets.table import KINDS
 from headwater.telemetry import Metrics, configure_logging, metrics
 
 _LOG = structlog.get_logger(__name__)
@@ -109,13 +116,13 @@ async def serve(settings: Settings, *, role: Role = Role.ALL) -> None:
             retention.keep(process.engine, settings.event_retention, process.clock),
             reseal.keep(process.vault, process.database, process.clock),
         ]
-        runner = None
+        running: tuple[Runner, ConsumerRunner] | None = None
         if role is not Role.API:
             worker = _worker(process)
-            runner = _runner(process, worker)
-            work += [worker.run(), runner.run()]
+            running = syncing, consuming = _runner(process, worker), _consumers(process, worker)
+            work += [worker.run(), syncing.run(), consuming.run()]
         if listening is not None:
-            work.append(_http(process, listening, runner, role))
+            work.append(_http(process, listening, running, role))
         await _until_stopped(process.stopping, work)
 
 
@@ -256,7 +263,45 @@ def _runner(process: Process, worker: Worker) -> Runner:
     return Runner(parts, worker)
 
 
-async def _http(process: Process, listening: socket.socket, runner: Runner | None, role: Role) -> None:
+def _consumers(process: Process, worker: Worker) -> ConsumerRunner:
+    """Put the runner of the managed consumers together."""
+    ledger = ConsumerLedger(process.database, process.clock)
+    services = process.services
+    return ConsumerRunner(
+        ConsumerParts(
+            tools=Tools(
+                ledger=ledger,
+                progress=Progress(ledger),
+                worker=worker,
+                clock=process.clock,
+                event_retention=process.settings.event_retention,
+            ),
+            streams=services.streams,
+            kinds={kind.name: kind for kind in KINDS},
+            metrics=process.metrics,
+        ),
+        ConsumerPlans(process.database, services.revisions, process.vault),
+    )
+
+
+def _tell_lag(process: Process, syncing: Runner, consuming: ConsumerRunner) -> None:
+    """Set the metrics that say how late everything is."""
+    shown, now_us = process.metrics, process.clock.now_us()
+    for gauge in (shown.lag, shown.consumer_lag_messages, shown.consumer_lag_seconds):
+        gauge.clear()
+    for (sync_id, collection_id), complete_us in syncing.complete().items():
+        shown.lag.labels(sync_id, collection_id).set(max(now_us - complete_us, 0) / 1e6)
+    for consumer_id, late in consuming.lateness().items():
+        shown.consumer_lag_messages.labels(consumer_id).set(late.messages)
+        shown.consumer_lag_seconds.labels(consumer_id).set(late.seconds)
+
+
+async def _http(
+    process: Process,
+    listening: socket.socket,
+    running: tuple[Runner, ConsumerRunner] | None,
+    role: Role,
+) -> None:
     """Serve the API, or a worker's health and metrics, until cancelled; requests under way may end first."""
     probe = WriteProbe(process.database, process.clock)
 
@@ -264,10 +309,8 @@ async def _http(process: Process, listening: socket.socket, runner: Runner | Non
         process.metrics.http_requests.labels(method, route, str(status)).observe(seconds)
 
     def rendered() -> bytes:
-        process.metrics.lag.clear()
-        for (sync_id, collection_id), complete_us in (runner.complete() if runner else {}).items():
-            lag = max(process.clock.now_us() - complete_us, 0) / 1e6
-            process.metrics.lag.labels(sync_id, collection_id).set(lag)
+        if running is not None:
+            _tell_lag(process, *running)
         return process.metrics.render()
 
     application = create(

@@ -97,6 +97,18 @@ class Metrics:
     """Seconds that pages with changes took from their decision to their commit."""
     http_requests: Histogram
     """Seconds that our own API took to answer: `method`, `route`, `status`."""
+    consumer_messages: Counter
+    """Messages that targets have stored: `consumer_id`, as of all that follow."""
+    consumer_batches: Histogram
+    """Seconds that targets took for a batch."""
+    consumer_retries: Counter
+    """Times that a consumer had to begin anew after trouble with its target or the database."""
+    consumer_dead_letters: Counter
+    """Messages that were given up."""
+    consumer_lag_messages: Gauge
+    """Entries of the stream that a consumer has yet to look at."""
+    consumer_lag_seconds: Gauge
+    """Seconds since the oldest of them that is at hand was committed."""
 
     def render(self) -> bytes:
         """Return all of them as Prometheus text."""
@@ -146,6 +158,43 @@ def metrics(version: str = "") -> Metrics:
             "headwater_http_request_seconds",
             "Duration of requests to this API.",
             ("method", "route", "status"),
+            registry=registry,
+        ),
+        consumer_messages=Counter(
+            "headwater_consumer_messages",
+            "Messages that the target of a consumer has stored.",
+            ("consumer_id",),
+            registry=registry,
+        ),
+        consumer_batches=Histogram(
+            "headwater_consumer_batch_seconds",
+            "Time that the target of a consumer took for a batch.",
+            ("consumer_id",),
+            buckets=(0.01, 0.1, 1, 10, 60),
+            registry=registry,
+        ),
+        consumer_retries=Counter(
+            "headwater_consumer_retries",
+            "Times that a consumer began anew after trouble with its target or the database.",
+            ("consumer_id",),
+            registry=registry,
+        ),
+        consumer_dead_letters=Counter(
+            "headwater_consumer_dead_letters",
+            "Messages of a consumer that were given up.",
+            ("consumer_id",),
+            registry=registry,
+        ),
+        consumer_lag_messages=Gauge(
+            "headwater_consumer_lag_messages",
+            "Entries of its stream that a consumer has yet to look at.",
+            ("consumer_id",),
+            registry=registry,
+        ),
+        consumer_lag_seconds=Gauge(
+            "headwater_consumer_lag_seconds",
+            "Time since the oldest message that waits for a consumer was committed.",
+            ("consumer_id",),
             registry=registry,
         ),
     )

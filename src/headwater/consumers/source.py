@@ -1,11 +1,13 @@
 """The stream as one consumer wants it: filtered, its tenant's only, as messages. Remembers no position."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
 from headwater.consumers.selection import filters_of
 from headwater.model.consumer import Selection
 from headwater.model.ids import RecordIds, event_id
-from headwater.model.position import Stream, Vector
+from headwater.model.position import Stream, Vector, covers
 from headwater.model.record import Entry
 from headwater.streams.engine import Read
 from headwater.streams.reading import Streams
@@ -60,8 +62,15 @@ class Source:
         return frozenset(slot for slot in wanted if known[slot].external_id == self._tenant)
 
     async def wait(self, position: Vector, seconds: float) -> None:
-        """Wait until the stream goes on after the heads that were known as `position`, at most so long."""
-        await self._engine.changed(position, seconds)
+        """Wait until the stream goes on after a position at its end, at most so long.
+
+        News of heads that were passed already is none: another process's commit may have been read before.
+        """
+        heads = position
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while covers(position, heads):
+                    heads = await self._engine.changed(heads, seconds)
 
     async def items(self, entries: Sequence[Entry]) -> list[Item]:
         """Return entries as messages."""

@@ -52,6 +52,10 @@ class Services:
     pulls: Pulls
     undelivered: Undelivered
     webhooks: Webhooks
+    streams: Streams
+    """The streams as consumers read them."""
+    revisions: Revisions
+    """What tells running work of changes; those of this process show at once."""
 
 
 def services(
@@ -98,4 +102,6 @@ def services(
         pulls=pulls,
         undelivered=Undelivered(database, DeadLetters(database, revisions, streams)),
         webhooks=Webhooks(database=database, providers=providers, vault=vault, clock=clock, told=pushed),
+        streams=streams,
+        revisions=revisions,
     )
