@@ -17,13 +17,13 @@ class _Page(msgspec.Struct):
     has_more: bool
 
 
-async def read_stream(server: Server, stream: str, records: int, *, ndjson: bool) -> Run:
+async def read_stream(server: Server, stream: str, records: int, *, ndjson: bool, page: int = PAGE) -> Run:
     """Read a stream from its beginning to its end; it has at least `records` entries."""
     headers = {"Authorization": f"Bearer {server.key}"}
     url = f"{server.url}/v1/{stream}"
     cpu, started = cpu_seconds(pid(server)), time.perf_counter()
     async with aiohttp.ClientSession(headers=headers, read_bufsize=2**20) as session:
-        found = await (_lines(session, url) if ndjson else _pages(session, url, records))
+        found = await (_lines(session, url) if ndjson else _pages(session, url, records, page))
     seconds = time.perf_counter() - started
     assert found == records, (found, records)
     used = cpu_seconds(pid(server)) - cpu
@@ -40,10 +40,10 @@ async def _lines(session: aiohttp.ClientSession, url: str) -> int:
     return lines - 1
 
 
-async def _pages(session: aiohttp.ClientSession, url: str, records: int) -> int:
+async def _pages(session: aiohttp.ClientSession, url: str, records: int, size: int) -> int:
     """Return the number of entries: whole pages, and what `records` leaves for the last."""
     decode = msgspec.json.Decoder(_Page).decode
-    params, pages = {"limit": str(PAGE)}, 0
+    params, pages = {"limit": str(size)}, 0
     while True:
         async with session.get(url, params=params) as answer:
             answer.raise_for_status()
@@ -52,5 +52,5 @@ async def _pages(session: aiohttp.ClientSession, url: str, records: int) -> int:
         if not page.has_more:
             break
         params["after_cursor"] = page.cursor
-    assert pages == -(-records // PAGE), (pages, records)
+    assert pages == -(-records // size), (pages, records)
     return records

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from headwater.consumers.outstanding import Place
+from headwater.consumers.outstanding import Out
 from headwater.model.position import Stream
 
 _TOKEN = re.compile(r"([0-9a-f]{16})\.(\d{1,5})\.(\d{1,18})", re.ASCII)
@@ -25,9 +25,9 @@ class Token(msgspec.Struct, frozen=True, gc=False):
         return f"{self.delivery}.{self.partition}.{self.position}"
 
     @property
-    def place(self) -> Place:
-        """The message."""
-        return self.partition, self.position
+    def out(self) -> Out:
+        """The message in the hand-out, as the rows have it."""
+        return self.partition, self.position, self.delivery
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):

@@ -6,7 +6,7 @@ for many rows: an array of values for PostgreSQL, a JSON list or `executemany` f
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import msgspec
@@ -21,6 +21,10 @@ Key = tuple[int, str]
 
 Place = tuple[int, int]
 """A message: its partition and its position."""
+
+
+Out = tuple[int, int, str]
+"""A message in one hand-out: its partition, its position, the hand-out's name."""
 
 
 class Outstanding(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -53,18 +57,25 @@ class Outstanding(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         """The message."""
         return self.partition, self.position
 
+    @property
+    def out(self) -> Out:
+        """The message in the hand-out that has it."""
+        return self.partition, self.position, self.delivery or ""
+
 
 class Counts(msgspec.Struct, frozen=True, gc=False):
     """How many records of a consumer are exceptions, at one glance.
 
     Of `rows`, `delivered` have a message that was handed out at least once. `held` counts the later messages
-    behind them. `due_us` is when the first one is due; None without rows.
+    behind them. `due_us` is when the first one is due; None without rows. `called_back`: a dead letter of the
+    consumer is to be delivered once more.
     """
 
     rows: int
     delivered: int
     held: int
     due_us: int | None
+    called_back: bool = False
 
 
 _COLUMNS = "slot, upstream_id, partition, position, delivery, deliveries, due_us, held, error, payload"
@@ -72,7 +83,8 @@ _O_COLUMNS = ", ".join(f"o.{name}" for name in _COLUMNS.split(", "))
 
 Dialect = Literal["sqlite", "postgresql"]
 
-# SQLite: CROSS JOIN makes it go through the wanted ones and look each up. PostgreSQL: OFFSET 0 does.
+# SQLite: CROSS JOIN makes it go through the wanted ones and look each up, INDEXED BY by what they are looked
+# up. PostgreSQL: OFFSET 0 keeps the lookup of each a lookup.
 _FIND: Mapping[str, TextClause] = {
     "sqlite": text(f"""
 SELECT {_O_COLUMNS} FROM json_each(:wanted) AS wanted CROSS JOIN outstanding AS o
@@ -88,7 +100,8 @@ LATERAL (
 
 _AT: Mapping[str, TextClause] = {
     "sqlite": text(f"""
-SELECT {_O_COLUMNS} FROM json_each(:wanted) AS wanted CROSS JOIN outstanding AS o
+SELECT {_O_COLUMNS}
+FROM json_each(:wanted) AS wanted CROSS JOIN outstanding AS o INDEXED BY outstanding_place
 ON o.consumer_id = :consumer_id AND o.partition = json_extract(wanted.value, '$[0]')
     AND o.position = json_extract(wanted.value, '$[1]')"""),  # noqa: S608 - made of constants
     "postgresql": text(f"""
@@ -106,34 +119,49 @@ ORDER BY due_us, position LIMIT :limit""")  # noqa: S608 - made of constants
 
 _COUNTS = text("""
 SELECT count(*), count(CASE WHEN deliveries > 0 THEN 1 END),
-    coalesce(sum(CASE WHEN held = '[]' THEN 0 ELSE json_array_length(CAST(held AS json)) END), 0), min(due_us)
+    coalesce(sum(CASE WHEN held = '[]' THEN 0 ELSE json_array_length(CAST(held AS json)) END), 0),
+    min(due_us),
+    EXISTS (SELECT 1 FROM dead_letters WHERE consumer_id = :consumer_id AND redrive)
 FROM outstanding WHERE consumer_id = :consumer_id""")
 _COUNTS_SQLITE = text(str(_COUNTS).replace("CAST(held AS json)", "held"))
 
 _SET = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS.split(", ")[2:])
-_PUT: Mapping[str, TextClause] = {
-    "sqlite": text(f"""
-INSERT INTO outstanding (consumer_id, {_COLUMNS})
-VALUES (:consumer_id, :slot, :upstream_id, :partition, :position,
-    :delivery, :deliveries, :due_us, :held, :error, :payload)
-ON CONFLICT (consumer_id, slot, upstream_id) DO UPDATE SET {_SET}"""),  # noqa: S608 - made of constants
-    "postgresql": text(f"""
+_PUT_ONE = f"""
+INSERT INTO outstanding (consumer_id, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (consumer_id, slot, upstream_id) DO UPDATE SET {_SET}"""  # noqa: S608 - made of constants
+_PUT_MANY = text(f"""
 INSERT INTO outstanding (consumer_id, {_COLUMNS})
 SELECT :consumer_id, * FROM unnest(CAST(:slot AS int[]), CAST(:upstream_id AS text[]),
     CAST(:partition AS int[]), CAST(:position AS bigint[]), CAST(:delivery AS text[]),
     CAST(:deliveries AS int[]), CAST(:due_us AS bigint[]), CAST(:held AS text[]),
     CAST(:error AS text[]), CAST(:payload AS bytea[]))
-ON CONFLICT (consumer_id, slot, upstream_id) DO UPDATE SET {_SET}"""),  # noqa: S608 - made of constants
-}
+ON CONFLICT (consumer_id, slot, upstream_id) DO UPDATE SET {_SET}""")  # noqa: S608 - made of constants
 
-_REMOVE: Mapping[str, TextClause] = {
-    "sqlite": text("""
-DELETE FROM outstanding WHERE consumer_id = :consumer_id AND slot = :slot AND upstream_id = :upstream_id"""),
-    "postgresql": text("""
+_REMOVE_ONE = "DELETE FROM outstanding WHERE consumer_id = ? AND slot = ? AND upstream_id = ?"
+_REMOVE_MANY = text("""
 DELETE FROM outstanding
 USING unnest(CAST(:slots AS int[]), CAST(:ids AS text[])) AS wanted (slot, upstream_id)
 WHERE consumer_id = :consumer_id AND outstanding.slot = wanted.slot
-    AND outstanding.upstream_id = wanted.upstream_id"""),
+    AND outstanding.upstream_id = wanted.upstream_id""")
+
+_SETTLE: Mapping[str, TextClause] = {
+    "sqlite": text("""
+DELETE FROM outstanding WHERE rowid IN (
+    SELECT o.rowid FROM json_each(:wanted) AS wanted CROSS JOIN outstanding AS o INDEXED BY outstanding_place
+    ON o.consumer_id = :consumer_id AND o.partition = json_extract(wanted.value, '$[0]')
+        AND o.position = json_extract(wanted.value, '$[1]')
+    WHERE o.delivery = json_extract(wanted.value, '$[2]') AND o.due_us > :now_us AND o.held = '[]'
+) RETURNING partition, position, delivery"""),
+    "postgresql": text("""
+DELETE FROM outstanding WHERE ctid = ANY (ARRAY(
+    SELECT o.ctid FROM unnest(
+        CAST(:partitions AS int[]), CAST(:positions AS bigint[]), CAST(:deliveries AS text[])
+    ) AS wanted (partition, position, delivery), LATERAL (
+        SELECT ctid, delivery, due_us, held FROM outstanding WHERE consumer_id = :consumer_id
+            AND partition = wanted.partition AND position = wanted.position OFFSET 0
+    ) AS o
+    WHERE o.delivery = wanted.delivery AND o.due_us > :now_us AND o.held = '[]'
+)) RETURNING partition, position, delivery"""),
 }
 
 
@@ -173,8 +201,9 @@ async def due(connection: AsyncConnection, consumer_id: str, now_us: int, limit:
 async def counts(connection: AsyncConnection, consumer_id: str) -> Counts:
     """Count what is outstanding."""
     query = _COUNTS_SQLITE if _dialect(connection) == "sqlite" else _COUNTS
-    rows, delivered, held, due_us = (await connection.execute(query, {"consumer_id": consumer_id})).one()
-    return Counts(rows, delivered, int(held), due_us)
+    found = (await connection.execute(query, {"consumer_id": consumer_id})).one()
+    rows, delivered, held, due_us, called_back = found
+    return Counts(rows, delivered, int(held), due_us, bool(called_back))
 
 
 async def put(connection: AsyncConnection, consumer_id: str, rows: Sequence[Outstanding]) -> None:
@@ -182,15 +211,25 @@ async def put(connection: AsyncConnection, consumer_id: str, rows: Sequence[Outs
     if not rows:
         return
     written = [
-        {name: getattr(row, name) for name in _FIELDS}
-        | {"held": "[]" if not row.held else json.dumps(row.held, separators=(",", ":"))}
+        (
+            row.slot,
+            row.upstream_id,
+            row.partition,
+            row.position,
+            row.delivery,
+            row.deliveries,
+            row.due_us,
+            json.dumps(row.held, separators=(",", ":")) if row.held else "[]",
+            row.error,
+            row.payload,
+        )
         for row in rows
     ]
     if _dialect(connection) == "sqlite":
-        values: Any = [{"consumer_id": consumer_id, **row} for row in written]
+        await connection.exec_driver_sql(_PUT_ONE, [(consumer_id, *row) for row in written])
     else:
-        values = {"consumer_id": consumer_id} | {name: [row[name] for row in written] for name in _FIELDS}
-    await connection.execute(_PUT[_dialect(connection)], values)
+        columns = zip(_FIELDS, map(list, zip(*written, strict=True)), strict=True)
+        await connection.execute(_PUT_MANY, {"consumer_id": consumer_id, **dict(columns)})
 
 
 async def remove(connection: AsyncConnection, consumer_id: str, keys: Iterable[Key]) -> None:
@@ -198,13 +237,29 @@ async def remove(connection: AsyncConnection, consumer_id: str, keys: Iterable[K
     wanted = list(keys)
     if not wanted:
         return
-    values: Any = _of_keys(connection, consumer_id, wanted)
     if _dialect(connection) == "sqlite":
-        values = [
-            {"consumer_id": consumer_id, "slot": slot, "upstream_id": upstream_id}
-            for slot, upstream_id in wanted
-        ]
-    await connection.execute(_REMOVE[_dialect(connection)], values)
+        await connection.exec_driver_sql(_REMOVE_ONE, [(consumer_id, *key) for key in wanted])
+    else:
+        await connection.execute(_REMOVE_MANY, _of_keys(connection, consumer_id, wanted))
+
+
+async def settle(
+    connection: AsyncConnection, consumer_id: str, out: Collection[Out], now_us: int
+) -> set[Out]:
+    """Take away the rows of messages that are out in these hand-outs, in time, with nothing behind them.
+
+    Return which those were. This is what nearly every acknowledgement comes to.
+    """
+    if not out:
+        return set()
+    values: dict[str, Any] = {"consumer_id": consumer_id, "now_us": now_us}
+    if _dialect(connection) == "sqlite":
+        values["wanted"] = json.dumps(list(out))
+    else:
+        names = ("partitions", "positions", "deliveries")
+        values |= zip(names, map(list, zip(*out, strict=True)), strict=True)
+    gone = await connection.execute(_SETTLE[_dialect(connection)], values)
+    return {(partition, position, delivery) for partition, position, delivery in gone}
 
 
 async def clear(connection: AsyncConnection, consumer_id: str) -> None:

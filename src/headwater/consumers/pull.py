@@ -7,40 +7,39 @@ workers take turns, so that they do not wait with a connection in their hands. N
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from datetime import timedelta
 
 import msgspec
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headwater.consumers import burial, outstanding, redelivery, standing
+from headwater.consumers import outstanding, redelivery, standing
 from headwater.consumers.handout import (
     Backlog,
     Batch,
     Message,
     Settled,
     Token,
-    new_delivery,
     tokens_of,
 )
-from headwater.consumers.holding import Admitted, admit, followed
-from headwater.consumers.outstanding import Counts, Key, Outstanding
+from headwater.consumers.holding import admit, followed
+from headwater.consumers.outstanding import Counts, Out, Outstanding
 from headwater.consumers.source import Source
 from headwater.consumers.standing import Standing
+from headwater.consumers.taking import HandOut, Taken, is_due, keys_of, read_on
 from headwater.consumers.waiting import Line, Lines
-from headwater.errors import Gone, NotFound
+from headwater.errors import NotFound
 from headwater.kit.clock import Clock
 from headwater.model.consumer import HttpConsumer, Selection
-from headwater.model.position import Stream, Vector
-from headwater.model.record import Entry
+from headwater.model.position import Stream, Vector, covers, start
 from headwater.store.database import Database
 from headwater.streams.engine import Read
-from headwater.streams.reading import Streams, advanced
+from headwater.streams.reading import Streams
 
 _MICROSECOND = timedelta(microseconds=1)
-_SCAN = 10_000
-"""Entries looked at for one batch at most, where most are held back."""
+_FRESH_SECONDS = 0.2
+"""How old the heads may be by which a backlog is counted."""
 _TRANSACTIONS = 4
 """Hand-outs under way at once in this process: each may need a second connection, and there are fifteen."""
 
@@ -53,30 +52,12 @@ class Worker(msgspec.Struct, frozen=True):
     stopping: asyncio.Event
 
 
-class _Look(msgspec.Struct, frozen=True):
-    """How a consumer was, at a glance that locks nothing."""
+class _Ahead(msgspec.Struct, frozen=True):
+    """What was read before the consumer was locked: good if it stands at `place` then."""
 
-    standing: Standing
-    counts: Counts
-    called_back: bool
-
-    @property
-    def due(self) -> bool:
-        """Whether something waits to be handed out, besides what the stream has."""
-        due_us = self.counts.due_us
-        return self.called_back or (due_us is not None and due_us <= self.standing.now_us)
-
-
-class _Taken(msgspec.Struct, frozen=True):
-    """Messages that were taken, in order, and how the consumer is with that."""
-
-    delivery: str
-    entries: list[Entry]
-    standing: Standing
-    position: Vector
-    counts: Counts
-    at_end: bool | None
-    """Whether the stream had nothing more at `position`; None where there was no room to look."""
+    place: standing.Place
+    at: Vector
+    read: Read | None
 
 
 class Pulls:
@@ -91,6 +72,8 @@ class Pulls:
         self._clock = clock
         self._keep_us = event_retention // _MICROSECOND // 2
         self._lines = Lines(clock, shared=database.dialect != "sqlite")
+        self._heads: Vector = start(streams.engine.partitions)
+        self._looked = float("-inf")
         self._transactions = asyncio.Semaphore(_TRANSACTIONS)
 
     def source(self, consumer: HttpConsumer) -> Source:
@@ -132,159 +115,111 @@ class Pulls:
     async def peek(self, consumer: HttpConsumer, limit: int) -> Batch:
         """Return what `next` might hand out, and take nothing. Raises: Gone `consumer.gap`, NotFound."""
         source = self.source(consumer)
-        look = await self._look(consumer.id)
-        position, now_us = look.standing.position, look.standing.now_us
+        now, counts = await self._look(consumer.id)
+        position, now_us = now.position, now.now_us
         async with self._database.read() as connection:
             rows = await outstanding.due(connection, consumer.id, now_us, limit)
         turn = await redelivery.turn(source, rows, consumer.max_deliver, now_us)
         entries = [entry for _, entry in turn.out]
-        read = await self._read(consumer, source, position, max(limit - len(entries), 1))
+        read = await read_on(source, consumer, position, max(limit - len(entries), 1))
         async with self._database.read() as connection:
-            known = await outstanding.find(connection, consumer.id, _keys(read.entries))
+            known = await outstanding.find(connection, consumer.id, keys_of(read.entries))
         admitted = admit(
             consumer.stream, read.entries, known, one_of_each=True, most=max(limit - len(entries), 0)
         )
         entries += admitted.fresh
         rendered = await self._streams.render(source.stream, entries)
         at_end = not read.entries and not read.has_more
-        taken = _Taken("", entries, look.standing, position, look.counts, at_end)
+        taken = Taken("", entries, now, position, counts, at_end)
         return Batch(
             consumer.stream,
             [Message(json) for json in rendered],
             await self._backlog(consumer, source, taken),
         )
 
-    async def _take(self, consumer: HttpConsumer, source: Source, line: Line, limit: int) -> _Taken:
+    async def _take(self, consumer: HttpConsumer, source: Source, line: Line, limit: int) -> Taken:
         """Take up to `limit` messages; write nothing where there is none."""
         async with line.turn:
-            look = await self._look(consumer.id)
-            at = line.ahead_of(look.standing, consumer.filters)
-            room = min(limit, consumer.max_ack_pending - look.counts.rows)
-            read = await self._read(consumer, source, at, room) if room > 0 else None
-            if not look.due and (read is None or not read.entries):
-                position = at if read is None else read.position
-                if line.skipped(look.standing, consumer.filters, position):
-                    await self._move(consumer.id, look.standing, position)
-                at_end = None if read is None else not read.has_more
-                return _Taken("", [], look.standing, position, look.counts, at_end)
+            ahead = await self._read_ahead(consumer, source, line, limit)
+            if ahead is None:
+                now, counts = await self._look(consumer.id)
+                at = line.ahead_of(now, consumer.filters)
+                room = min(limit, consumer.max_ack_pending - counts.rows)
+                read = await read_on(source, consumer, at, room) if room > 0 else None
+                if not is_due(counts, now.now_us) and (read is None or not read.entries):
+                    return await self._nothing(consumer, line, now, counts, at if read is None else read)
+                ahead = _Ahead(now.place, at, read)
             async with self._transactions, self._database.write() as connection:
                 now = _there(await standing.lock(connection, consumer.id, self._clock))
-                if _place(now) != _place(look.standing):  # another process was faster
-                    at, read = now.position, None
-                return await self._hand_out(connection, _Hands(consumer, source, now, limit), at, read)
+                if now.place != ahead.place:  # another process was faster, or it was reset
+                    ahead = _Ahead(now.place, now.position, None)
+                hands = HandOut(consumer, source, now, limit=limit, keep_us=self._keep_us)
+                taken = await hands.fill(connection, self._clock, ahead.at, ahead.read)
+            more = taken.entries and taken.at_end is False
+            line.place = (now.generation, taken.position) if more else None
+            return taken
 
-    async def _hand_out(
-        self, connection: AsyncConnection, hands: "_Hands", at: Vector, read: Read | None
-    ) -> _Taken:
-        """Hand out what is due, then what comes next in the stream after `at`, of which `read` was read."""
-        consumer, now_us = hands.consumer, hands.standing.now_us
-        counts = await outstanding.counts(connection, consumer.id)
-        back = await burial.revive(
-            connection, consumer.id, now_us, min(hands.left, consumer.max_ack_pending - counts.rows)
-        )
-        if back or (counts.due_us is not None and counts.due_us <= now_us):
-            await self._hand_out_due(connection, hands)
-            counts = await outstanding.counts(connection, consumer.id)
-        room = consumer.max_ack_pending - counts.rows
-        at_end: bool | None = None
-        looked = 0
-        while (most := min(hands.left, room)) > 0:
-            if read is None:
-                read = await self._read(consumer, hands.source, at, most)
-            known = await outstanding.find(connection, consumer.id, _keys(read.entries))
-            admitted = admit(consumer.stream, read.entries, known, one_of_each=True, most=most)
-            await outstanding.put(connection, consumer.id, self._admitted(hands, admitted, known))
-            count, room = len(admitted.fresh), room - len(admitted.fresh)
-            counts = Counts(
-                counts.rows + count, counts.delivered + count, counts.held + admitted.more, counts.due_us
-            )
-            looked += len(read.entries)
-            if admitted.count < len(read.entries):
-                at, at_end = advanced(at, read.entries[: admitted.count]), False
-                break
-            at, at_end = read.position, not read.has_more
-            if at_end or looked >= _SCAN:
-                break
-            read = None
-        if at != hands.standing.position:
-            await standing.move(connection, consumer.id, at, self._clock)
-        return _Taken(hands.delivery, hands.entries, hands.standing, at, counts, at_end)
+    async def _read_ahead(
+        self, consumer: HttpConsumer, source: Source, line: Line, limit: int
+    ) -> _Ahead | None:
+        """Return what comes next if this process knows where, and that there is something."""
+        if line.place is None:
+            return None
+        position = line.place[1]
+        read = await read_on(source, consumer, position, min(limit, consumer.max_ack_pending))
+        return _Ahead(line.place, position, read) if read.entries else None
 
-    async def _hand_out_due(self, connection: AsyncConnection, hands: "_Hands") -> None:
-        consumer, now_us = hands.consumer, hands.standing.now_us
-        while rows := await outstanding.due(connection, consumer.id, now_us, hands.left):
-            turn = await redelivery.turn(hands.source, rows, consumer.max_deliver, now_us)
-            out = [self._handed(hands, row, entry) for row, entry in turn.out]
-            await burial.bury(connection, consumer.id, turn.dead, now_us)
-            await outstanding.put(connection, consumer.id, [*out, *turn.stay])
-            await outstanding.remove(connection, consumer.id, turn.gone)
-
-    def _admitted(
-        self, hands: "_Hands", admitted: Admitted, known: Mapping[Key, Outstanding]
-    ) -> list[Outstanding]:
-        """Return the rows that are written for entries: those of fresh ones, and those with more behind."""
-        rows: list[Outstanding] = []
-        for entry in admitted.fresh:
-            row = Outstanding(
-                slot=entry.slot,
-                upstream_id=entry.upstream_id,
-                partition=entry.partition,
-                position=entry.position,
-                held=admitted.held.get((entry.slot, entry.upstream_id), ()),
-            )
-            rows.append(self._handed(hands, row, entry))
-        rows += (replace(known[key], held=held) for key, held in admitted.held.items() if key in known)
-        return rows
-
-    def _handed(self, hands: "_Hands", row: Outstanding, entry: Entry) -> Outstanding:
-        """Note an entry as handed out; return its row, with the entry where retention may come for it."""
-        hands.entries.append(entry)
-        old = entry.inserted_us < hands.standing.now_us - self._keep_us
-        keep = hands.source.stream is Stream.EVENTS and (old or row.payload is not None)
-        return replace(
-            row,
-            delivery=hands.delivery,
-            deliveries=row.deliveries + 1,
-            due_us=hands.standing.now_us + hands.consumer.ack_wait // _MICROSECOND,
-            payload=(row.payload or outstanding.packed(entry)) if keep else None,
-        )
+    async def _nothing(
+        self, consumer: HttpConsumer, line: Line, now: Standing, counts: Counts, found: Read | Vector
+    ) -> Taken:
+        """Return an empty hand-out; remember what was passed that nobody wanted."""
+        read = isinstance(found, Read)
+        position, at_end = (found.position, not found.has_more) if read else (found, None)
+        if line.skipped(now, consumer.filters, position):
+            async with self._database.write() as connection:
+                locked = await standing.lock(connection, consumer.id, self._clock)
+                if locked is not None and locked.place == now.place:
+                    await standing.move(connection, consumer.id, position, self._clock)
+        return Taken("", [], now, position, counts, at_end)
 
     # --- settling -------------------------------------------------------------------------------------------
 
     async def ack(self, consumer: HttpConsumer, texts: Sequence[str]) -> Settled:
         """Settle messages: what is held back behind them is due now. Raises: NotFound."""
         tokens, line = tokens_of(texts), self._lines.of(consumer.id)
+        out = _out(tokens)
         async with line.turn, self._database.write() as connection:
             now = _there(await standing.lock(connection, consumer.id, self._clock))
-            rows = await _out(connection, consumer.id, tokens.values(), now.now_us)
+            done = await outstanding.settle(connection, consumer.id, out, now.now_us)
+            rows = await _rows(connection, consumer.id, out - done, now.now_us)
             stay, gone = followed(rows, now.now_us)
             await outstanding.put(connection, consumer.id, stay)
             await outstanding.remove(connection, consumer.id, gone)
         line.move()
-        return _settled(tokens, rows)
+        return _settled(tokens, done | {row.out for row in rows})
 
     async def nack(self, consumer: HttpConsumer, texts: Sequence[str], delay: timedelta) -> Settled:
         """Give messages back: they are due after the delay. Raises: NotFound."""
         tokens, line = tokens_of(texts), self._lines.of(consumer.id)
         async with line.turn, self._database.write() as connection:
             now = _there(await standing.lock(connection, consumer.id, self._clock))
-            rows = await _out(connection, consumer.id, tokens.values(), now.now_us)
+            rows = await _rows(connection, consumer.id, _out(tokens), now.now_us)
             due_us = now.now_us + delay // _MICROSECOND
             back = [replace(row, delivery=None, due_us=due_us) for row in rows]
             await outstanding.put(connection, consumer.id, back)
         line.move()
-        return _settled(tokens, rows)
+        return _settled(tokens, {row.out for row in rows})
 
     async def extend(self, consumer: HttpConsumer, texts: Sequence[str]) -> Settled:
         """Let the wait for messages begin anew. Raises: NotFound."""
         tokens, line = tokens_of(texts), self._lines.of(consumer.id)
         async with line.turn, self._database.write() as connection:
             now = _there(await standing.lock(connection, consumer.id, self._clock))
-            rows = await _out(connection, consumer.id, tokens.values(), now.now_us)
+            rows = await _rows(connection, consumer.id, _out(tokens), now.now_us)
             due_us = now.now_us + consumer.ack_wait // _MICROSECOND
             longer = [replace(row, due_us=due_us) for row in rows]
             await outstanding.put(connection, consumer.id, longer)
-        return _settled(tokens, rows)
+        return _settled(tokens, {row.out for row in rows})
 
     def changed(self, consumer_id: str) -> None:
         """Let whoever waits for a consumer's messages look again: it was reset or has other settings."""
@@ -296,40 +231,18 @@ class Pulls:
 
     # --- parts of these -------------------------------------------------------------------------------------
 
-    async def _look(self, consumer_id: str) -> _Look:
+    async def _look(self, consumer_id: str) -> tuple[Standing, Counts]:
+        """Return how a consumer is, at a glance that locks nothing."""
         async with self._database.read() as connection:
-            return _Look(
-                _there(await standing.look(connection, consumer_id, self._clock)),
-                await outstanding.counts(connection, consumer_id),
-                await burial.called_back(connection, consumer_id),
-            )
-
-    async def _read(self, consumer: HttpConsumer, source: Source, after: Vector, limit: int) -> Read:
-        """Read on. Raises: Gone `consumer.gap`, with how much was lost (P11)."""
-        try:
-            return await source.read(after, limit)
-        except Gone as error:
-            lost = await source.lost(after)
-            raise Gone(
-                f"The consumer has stopped: up to {lost} events passed out of retention before it read them.",
-                code="consumer.gap",
-                fix=f"Go on with POST /v1/http-consumers/{consumer.id}/reset, and read the records anew if"
-                " every change counts.",
-            ) from error
-
-    async def _move(self, consumer_id: str, look: Standing, position: Vector) -> None:
-        """Write down that nothing up to a position is wanted, unless the consumer has moved meanwhile."""
-        async with self._database.write() as connection:
-            now = await standing.lock(connection, consumer_id, self._clock)
-            if now is not None and _place(now) == _place(look):
-                await standing.move(connection, consumer_id, position, self._clock)
+            now = _there(await standing.look(connection, consumer_id, self._clock))
+            return now, await outstanding.counts(connection, consumer_id)
 
     async def _wait(
         self,
         source: Source,
         line: Line,
         moved: asyncio.Event,
-        taken: _Taken,
+        taken: Taken,
         seconds: float,
         stopping: asyncio.Event,
     ) -> None:
@@ -343,45 +256,40 @@ class Pulls:
         stream = source.wait(taken.position, seconds) if taken.at_end else None
         await line.wait(moved, stopping, stream, seconds)
 
-    async def _backlog(self, consumer: HttpConsumer, source: Source, taken: _Taken) -> Backlog:
+    async def _backlog(self, consumer: HttpConsumer, source: Source, taken: Taken) -> Backlog:
         counts = taken.counts
         ahead, is_estimate = 0, False
         if not taken.at_end:
-            heads = await source.heads()
+            heads = await self._heads_beyond(source, taken.position)
             ahead = sum(max(head - at, 0) for head, at in zip(heads, taken.position, strict=True))
             every_event = consumer.stream is Stream.EVENTS and consumer.filters == Selection()
             is_estimate = ahead > 0 and not (every_event and consumer.external_id is None)
         waiting = counts.rows - counts.delivered + counts.held
         return Backlog(ahead + waiting, counts.delivered, is_estimate)
 
-
-class _Hands:
-    """A hand-out that fills up."""
-
-    def __init__(self, consumer: HttpConsumer, source: Source, now: Standing, limit: int) -> None:
-        self.consumer, self.source, self.standing = consumer, source, now
-        self.delivery = new_delivery()
-        self.entries: list[Entry] = []
-        self._limit = limit
-
-    @property
-    def left(self) -> int:
-        """How many messages still fit."""
-        return self._limit - len(self.entries)
+    async def _heads_beyond(self, source: Source, position: Vector) -> Vector:
+        """Return the heads as they were a moment ago, but not before `position`."""
+        now = self._clock.monotonic()
+        if now - self._looked > _FRESH_SECONDS or not covers(self._heads, position):
+            self._heads, self._looked = await source.heads(), now
+        return self._heads
 
 
-async def _out(
-    connection: AsyncConnection, consumer_id: str, tokens: Iterable[Token | None], now_us: int
+def _out(tokens: Mapping[str, Token | None]) -> set[Out]:
+    """Return the messages that tokens speak of."""
+    return {token.out for token in tokens.values() if token is not None}
+
+
+async def _rows(
+    connection: AsyncConnection, consumer_id: str, out: Set[Out], now_us: int
 ) -> list[Outstanding]:
-    """Return the rows that tokens speak for: still out in their hand-out, and in time."""
-    asked = {token.place: token.delivery for token in tokens if token is not None}
-    rows = await outstanding.at(connection, consumer_id, asked)
-    return [row for place, row in rows.items() if row.delivery == asked[place] and row.due_us > now_us]
+    """Return the rows of messages that are out in these hand-outs, in time."""
+    rows = await outstanding.at(connection, consumer_id, {(partition, at) for partition, at, _ in out})
+    return [row for row in rows.values() if row.out in out and row.due_us > now_us]
 
 
-def _settled(tokens: Mapping[str, Token | None], rows: Iterable[Outstanding]) -> Settled:
-    done = {row.place for row in rows}
-    unknown = [text for text, token in tokens.items() if token is None or token.place not in done]
+def _settled(tokens: Mapping[str, Token | None], done: Set[Out]) -> Settled:
+    unknown = [text for text, token in tokens.items() if token is None or token.out not in done]
     return Settled(len(tokens) - len(unknown), unknown)
 
 
@@ -393,11 +301,3 @@ def _there(found: Standing | None) -> Standing:
             fix="GET /v1/http-consumers lists those that this key may use.",
         )
     return found
-
-
-def _place(at: Standing) -> tuple[int, Vector]:
-    return at.generation, at.position
-
-
-def _keys(entries: Iterable[Entry]) -> list[Key]:
-    return [(entry.slot, entry.upstream_id) for entry in entries]

@@ -37,6 +37,10 @@ _LOCK = text(
 )
 
 
+Place = tuple[int, Vector]
+"""A generation and a position in it: an earlier place never comes again."""
+
+
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Where a consumer stood at an instant of the database's clock.
 
@@ -48,6 +52,11 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     position: Vector
     lost: int
     now_us: int
+
+    @property
+    def place(self) -> Place:
+        """Where exactly it stands."""
+        return self.generation, self.position
 
 
 async def make(connection: AsyncConnection, consumer_id: str, begin: Vector, clock: Clock) -> None:

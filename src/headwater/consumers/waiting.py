@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
 from typing import Any
 
-from headwater.consumers.standing import Standing
+from headwater.consumers.standing import Place, Standing
 from headwater.errors import TooMany
 from headwater.kit.clock import Clock
 from headwater.kit.tasks import ended
@@ -39,6 +39,9 @@ class Line:
         self.count = 0
         """How many wait."""
         self._clock, self._shared = clock, shared
+        self.place: Place | None = None
+        """Where the consumer stood after the last hand-out of this process, if that was not held up: the next
+        one may begin to read there before it has looked."""
         self._ahead: tuple[int, Vector, Selection, Vector] | None = None
         self._written = clock.monotonic()
 

@@ -28,6 +28,7 @@ from headwater.model.consumer import ALL, LAST, NEW, UNLIMITED, HttpConsumer
 from headwater.model.position import Stream
 from headwater.store import schema
 from headwater.store.database import Database
+from headwater.store.revisions import Revisions
 
 _LONGEST = timedelta(days=36_500)
 _TABLE = schema.http_consumers
@@ -64,9 +65,14 @@ class HttpConsumerChange:
 class HttpConsumers:
     """The consumers over HTTP of one installation."""
 
-    def __init__(self, database: Database, selections: Selections, pulls: Pulls, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, revisions: Revisions, selections: Selections, pulls: Pulls, clock: Clock
+    ) -> None:
         """Keep consumers in `database`; `pulls` hands out their messages."""
         self._database = database
+        self._revisions = revisions
+        self._known: dict[str, HttpConsumer] = {}
+        self._known_at = -1
         self._selections = selections
         self._pulls = pulls
         self._clock = clock
@@ -95,7 +101,7 @@ class HttpConsumers:
             metadata=dict(new.metadata),
         )
         position = await policy.begin(self._pulls.source(consumer), meant, now_us)
-        async with self._database.write() as connection:
+        async with self._revisions.changing("consumers") as connection:
             await connection.execute(
                 insert(_TABLE).values(
                     id=consumer.id,
@@ -138,7 +144,7 @@ class HttpConsumers:
         if change.filters is not None:
             wanted = await self._selections.of(before.stream, change.filters, before.external_id)
             values["filters"] = selection.to_text(wanted)
-        async with self._database.write() as connection:
+        async with self._revisions.changing("consumers") as connection:
             row = await visible(connection, caller, consumer_id)
             values["updated_us"] = max(self._clock.now_us(), row.updated_us + 1)
             await connection.execute(update(_TABLE).where(_TABLE.c.id == consumer_id).values(values))
@@ -154,7 +160,7 @@ class HttpConsumers:
         consumer = await self._ruled(caller, consumer_id)
         kept, meant = _policy(deliver_policy or consumer.deliver_policy)
         position = await policy.begin(self._pulls.source(consumer), meant, self._clock.now_us())
-        async with self._database.write() as connection:
+        async with self._revisions.changing("consumers") as connection:
             row = await visible(connection, caller, consumer_id)
             await standing.reset(connection, consumer_id, position, self._clock)
             updated_us = max(self._clock.now_us(), row.updated_us + 1)
@@ -170,7 +176,7 @@ class HttpConsumers:
     async def delete(self, caller: Caller, consumer_id: str) -> None:
         """Remove a consumer with its dead letters. Raises: NotFound."""
         caller.require(Permission.ADMIN)
-        async with self._database.write() as connection:
+        async with self._revisions.changing("consumers") as connection:
             await visible(connection, caller, consumer_id)
             await standing.remove(connection, consumer_id)
             await connection.execute(delete(_TABLE).where(_TABLE.c.id == consumer_id))
@@ -182,27 +188,39 @@ class HttpConsumers:
         self, caller: Caller, consumer_id: str, limit: int, wait: timedelta, worker: Worker
     ) -> Batch:
         """Hand out messages. Raises: NotFound, Gone `consumer.gap`, TooMany."""
-        return await self._pulls.next(await self.get(caller, consumer_id), limit, wait, worker)
+        return await self._pulls.next(await self._served(caller, consumer_id), limit, wait, worker)
 
     async def peek(self, caller: Caller, consumer_id: str, limit: int) -> Batch:
         """Return what would be handed out, and take nothing. Raises: NotFound, Gone `consumer.gap`."""
-        return await self._pulls.peek(await self.get(caller, consumer_id), limit)
+        return await self._pulls.peek(await self._served(caller, consumer_id), limit)
 
     async def ack(self, caller: Caller, consumer_id: str, tokens: list[str]) -> Settled:
         """Settle messages. Raises: NotFound."""
-        return await self._pulls.ack(await self.get(caller, consumer_id), tokens)
+        return await self._pulls.ack(await self._served(caller, consumer_id), tokens)
 
     async def nack(self, caller: Caller, consumer_id: str, tokens: list[str], delay: timedelta) -> Settled:
         """Give messages back, to be handed out again after a delay. Raises: NotFound."""
-        return await self._pulls.nack(await self.get(caller, consumer_id), tokens, delay)
+        return await self._pulls.nack(await self._served(caller, consumer_id), tokens, delay)
 
     async def extend(self, caller: Caller, consumer_id: str, tokens: list[str]) -> Settled:
         """Let the wait for messages begin anew. Raises: NotFound."""
-        return await self._pulls.extend(await self.get(caller, consumer_id), tokens)
+        return await self._pulls.extend(await self._served(caller, consumer_id), tokens)
 
     async def _ruled(self, caller: Caller, consumer_id: str) -> HttpConsumer:
         caller.require(Permission.ADMIN)
         return await self.get(caller, consumer_id)
+
+    async def _served(self, caller: Caller, consumer_id: str) -> HttpConsumer:
+        """Return a consumer as it was a second ago or later: workers ask often. Raises: NotFound."""
+        caller.require(Permission.READ)
+        revision = await self._revisions.recent("consumers")
+        if revision != self._known_at:
+            self._known, self._known_at = {}, revision
+        known = self._known.get(consumer_id)
+        if known is None or caller.external_id not in (None, known.external_id):  # P12
+            known = await self.get(caller, consumer_id)
+            self._known[consumer_id] = known
+        return known
 
 
 async def visible(connection: AsyncConnection, caller: Caller, consumer_id: str) -> Row[Any]:

@@ -98,7 +98,7 @@ def services(
         selections=selections,
         targets=targets,
         consumers=Consumers(database, revisions, advice, ConsumerViews(database, engine, clock), clock),
-        http_consumers=HttpConsumers(database, selections, pulls, clock),
+        http_consumers=HttpConsumers(database, revisions, selections, pulls, clock),
         pulls=pulls,
         undelivered=Undelivered(database, DeadLetters(database, revisions, streams)),
         webhooks=Webhooks(database=database, providers=providers, vault=vault, clock=clock, told=pushed),
