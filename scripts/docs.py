@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+from scripts import target_pages
 
 from headwater.cli import reference as cli
 from headwater.providers import rest
 from headwater.providers.rest import reference
+from headwater.targets.table import KINDS
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES: dict[str, Callable[[], str]] = {
@@ -14,6 +18,11 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/rest-document.md": reference.page,
     "reference/rest-document.schema.json": lambda: json.dumps(rest.json_schema(), indent=1) + "\n",
     "reference/settings.md": cli.settings_page,
+    "targets/README.md": partial(target_pages.index, KINDS),
+    **{
+        f"targets/{kind.name}.md": partial(target_pages.page, kind, DOCS / "targets" / f"{kind.name}.md")
+        for kind in KINDS
+    },
 }
 """Page to what makes it."""
 
