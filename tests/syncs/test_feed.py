@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.syncs.conftest import Assign, events, records
-from tests.syncs.feed_shelf import FeedShelf
+from tests.syncs.feed_shelf import OVERLAP_US, FeedShelf
 from tests.syncs.house import ADMIN, House, housed, provider, until
 
 from headwater.errors import Gone, Halt, Retry
@@ -72,6 +72,21 @@ async def test_news_that_shows_late_is_found(
     feed_shelf.withheld.clear()
     assert (await follow(feed_shelf.feed(), works)).changed == 1
     assert await records(engine) == feed_shelf.alive()
+
+
+async def test_a_look_goes_on_where_the_last_one_ended(feed_shelf: FeedShelf, assign: Assign) -> None:
+    """Not where the saved position of the quietest collection is: what was given is not given again."""
+    works = await noted(feed_shelf, assign)
+    feed_shelf.change("a", "hint", n=1)
+    feed_shelf.now_us += OVERLAP_US + 1
+    followed = await follow(feed_shelf.feed(), works)
+    works["thing"].saved["feed", ""] = {"at": 0}
+    feed_shelf.now_us += OVERLAP_US + 1
+    await follow(feed_shelf.feed(), works, followed.position)
+    assert feed_shelf.pages == 1
+    works["thing"].saved["feed", ""] = {"at": 0}
+    await follow(feed_shelf.feed(), works)
+    assert feed_shelf.pages == 2, "after a restart it is given, and fetched, once more"
 
 
 async def test_p3_a_failed_page_keeps_the_position(

@@ -7,7 +7,7 @@ from tests.syncs.conftest import Assign, events, records
 from tests.syncs.feed_shelf import FeedShelf
 
 from headwater.model.record import Observed, Origin
-from headwater.providers.provider import News
+from headwater.providers.provider import News, Page
 from headwater.streams.memory import MemoryStreams
 from headwater.syncs.assignment import Assignment
 from headwater.syncs.backfill import backfill
@@ -71,3 +71,44 @@ async def test_p2_news_from_before_what_is_held_changes_nothing(
         await take(works, said(second, n=4))
     assert await records(engine) == {"a": {"id": "a", "n": 5}}
     assert await events(engine) == [("a", "created")]
+
+
+def gone(second: int, id: str = "a") -> News:
+    """Return news of a delete in a second."""
+    observed = Observed(id, b"", b"", deleted=True)
+    return News(collection="thing", id=id, observed=observed, at_us=second * SECOND_US, exact_us=SECOND_US)
+
+
+async def test_what_is_held_already_costs_no_request(engine: MemoryStreams, assign: Assign) -> None:
+    """A push and the feed tell the same: the second finds it as it is, and a delete finds it deleted."""
+    shelf = FeedShelf()
+    works = await fed(assign, shelf)
+    await take(works, said(101, n=1))
+    pages = shelf.pages
+    assert await take(works, said(101, n=1)) == 0
+    await take(works, gone(102))
+    assert await take(works, gone(102)) == 0
+    assert shelf.pages == pages
+
+
+async def test_p2_a_page_asked_for_before_a_delete_does_not_bring_it_back(
+    engine: MemoryStreams, assign: Assign
+) -> None:
+    """The feed told of the delete while the page that shows the object was on its way."""
+    shelf = FeedShelf()
+    works = await fed(assign, shelf)
+    before = said(101, n=1).observed
+    assert before is not None
+    await take(works, gone(103))
+    await works["thing"].ingest([Page(observed=[before], asked_us=102 * SECOND_US)], Origin.BACKFILL)
+    assert await records(engine) == {}
+    await works["thing"].ingest([Page(observed=[before], asked_us=105 * SECOND_US)], Origin.BACKFILL)
+    assert await records(engine) == {"a": {"id": "a", "n": 1}}, "what is asked for later knows better"
+
+
+async def test_a_push_of_what_is_not_held_is_looked_up(engine: MemoryStreams, assign: Assign) -> None:
+    """Pushes come in any order: the delete of this one may have been taken in before a restart."""
+    shelf = FeedShelf()
+    works = await fed(assign, shelf)
+    await take_in(works, [said(101, n=1)], Origin.WEBHOOK, asked_us=102 * SECOND_US)
+    assert await records(engine) == {}, "the API does not have it any more"

@@ -37,7 +37,7 @@ _LONGEST = timedelta(days=366)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSync:
-    """What a user gives to make a sync. `collection_ids` None: all of the provider's."""
+    """What a user gives to make a sync. `collection_ids` None: those of the provider's default."""
 
     provider: str
     credential_id: str
@@ -261,7 +261,7 @@ def _chosen(provider: Provider, wanted: Sequence[str] | None) -> list[str]:
     """
     known = {f"{provider.name}:{one.name}": one for one in provider.collections}
     if wanted is None:
-        return list(known)
+        return [id for id, one in known.items() if one.by_default]
     errors: list[tuple[str, str]] = []
     for number, id in enumerate(wanted):
         if id not in known:

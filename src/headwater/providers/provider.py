@@ -217,7 +217,10 @@ class Collection:
     since_in_order: bool = False
     """`read_since` gives objects by ascending update time, so that each page moves the checkpoint."""
     fed: bool = False
-    """The provider's feed tells of every change: the list is read for backfills and sweeps only."""
+    """The provider's feed tells of every change: the list is read for backfills and sweeps only. With
+    `read_since`, it is looked at for what the feed does not tell, too."""
+    by_default: bool = True
+    """A sync that names no collections has it. Not what few accounts have, or what costs many requests."""
     sees_deletes: bool = False
     """Deletes show as tombstones in `read_since` or `read_removed`; a sweep is then only a safety net."""
     updated_at_source: str = "upstream"

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +23,8 @@ NOT_FOUND = "provider.path_not_found"
 LONGEST_QUIET = timedelta(seconds=30)
 """A longer wait that an API asks for is told in the health before it is waited for."""
 _PARENTS = 200
+_BURIED = 100_000
+"""Deletes of what was never held that are remembered: more than happen while a page is on its way."""
 TRIES = 4
 """How often a failed page is asked for again before everybody hears of it."""
 _DAY_US = 86_400_000_000
@@ -54,6 +56,9 @@ class Assignment:
     saved: dict[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any])
     one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held from request to commit where objects have no version: then what is asked later is newer."""
+    buried: dict[str, int] = field(default_factory=dict[str, int])
+    """Objects that were deleted before they were ever held, with the time of the news: a page that was asked
+    for before, and is committed after, must not bring them in. What is asked for later knows better."""
     ingested: Callable[[Ingested, float], None] = lambda _ingested, _seconds: None
     """Is told of everything that was ingested, and how long it took."""
 
@@ -89,6 +94,7 @@ class Assignment:
         """
         moved = [(d, scope, value) for d, scope, value in checkpoints if self.saved.get((d, scope)) != value]
         began = self.clock.monotonic()
+        pages = [self._above_ground(page) for page in pages] if self.buried else pages
         done = await ingest(
             self.engine,
             self.slot,
@@ -105,8 +111,25 @@ class Assignment:
         )
         for detector, scope, value in moved:
             self.saved[detector, scope] = value
+        self._bury(pages, done)
         self.ingested(done, self.clock.monotonic() - began)
         return done
+
+    def _bury(self, pages: Sequence[Page], done: Ingested) -> None:
+        """Remember what was deleted without ever having been held."""
+        for page in pages:
+            for one in page.observed:
+                if one.deleted and one.id not in done.held:
+                    self.buried[one.id] = max(page.asked_us, self.buried.get(one.id, 0))
+        while len(self.buried) > _BURIED:
+            del self.buried[next(iter(self.buried))]
+
+    def _above_ground(self, page: Page) -> Page:
+        """Return a page without the objects that were deleted after it was asked for (P2)."""
+        if not any(page.asked_us <= self.buried.get(one.id, -1) for one in page.observed):
+            return page
+        left = [one for one in page.observed if page.asked_us > self.buried.get(one.id, -1)]
+        return replace(page, observed=left)
 
     async def patiently(
         self, read: ReadAll, http: Http, scope: Scope | None, resume: Any = None

@@ -64,7 +64,7 @@ class CollectionRun:
         self.work.progress.complete_us = self.plan.complete_us
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._backfills())
-            if not self.work.collection.fed:
+            if not self.work.collection.fed or self.work.collection.read_since is not None:
                 tasks.create_task(self._polls())
             if self._follows:
                 tasks.create_task(self._sweeps())

@@ -23,10 +23,14 @@ _KEEP_UP_US = 60_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
-    """What a whole look at the feed found. `started_us`: everything up to then is known."""
+    """What a whole look at the feed found. `started_us`: everything up to then is known.
+
+    `position`: where it ended, for all collections, also those whose saved position is further back.
+    """
 
     started_us: int
     changed: int
+    position: Mapping[str, Any]
 
 
 async def note_position(feed: Feed, works: Sequence[Assignment]) -> None:
@@ -42,24 +46,28 @@ async def note_position(feed: Feed, works: Sequence[Assignment]) -> None:
             await work.ingest((), Origin.FEED, [(DETECTOR, "", dict(page.position))])
 
 
-async def follow(feed: Feed, works: Mapping[str, Assignment]) -> Followed:
-    """Read the feed from the oldest position to its end.
+async def follow(
+    feed: Feed, works: Mapping[str, Assignment], begin: Mapping[str, Any] | None = None
+) -> Followed:
+    """Read the feed to its end, from where the last look of this process ended, or the oldest saved position.
 
     Raises: Gone when the feed does not reach so far back any more; Retry, Halt, LeaseLost.
     """
     first = next(iter(works.values()))
     positions = [work.saved[DETECTOR, ""] for work in works.values()]
-    oldest = min(positions, key=_at)
+    position = dict(begin if begin is not None else min(positions, key=_at))
     started_us: int | None = None
     changed = 0
-    async for page in feed.read(first.open(Urgency.CHANGES), oldest):
+    async for page in feed.read(first.open(Urgency.CHANGES), position):
         started_us = page.asked_us if started_us is None else started_us
         position = dict(page.position)
         changed += await take_in(
             works, page.news, Origin.FEED, asked_us=page.asked_us, checkpoint=(DETECTOR, position)
         )
         await _keep_up(works, page, position)
-    return Followed(started_us=first.clock.now_us() if started_us is None else started_us, changed=changed)
+    if started_us is None:
+        started_us = first.clock.now_us()
+    return Followed(started_us=started_us, changed=changed, position=position)
 
 
 def behind(feed: Feed, works: Mapping[str, Assignment], now_us: int) -> timedelta | None:

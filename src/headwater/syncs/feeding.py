@@ -6,6 +6,7 @@ Not here: what a look at the feed does (`feed`).
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from headwater.errors import Gone
 from headwater.kit.clock import Clock
@@ -34,6 +35,8 @@ class FeedRun:
     noted: Callable[[], None]
     attempts: Attempts = field(init=False)
     works: Mapping[str, Assignment] = field(init=False)
+    _reached: Mapping[str, Any] | None = None
+    """Where the last look ended. Saved positions of collections without news are a little further back."""
 
     def __post_init__(self) -> None:
         """Have its steps told in the health."""
@@ -60,10 +63,11 @@ class FeedRun:
             run.positioned.set()
         self._warn()
         try:
-            followed = await self.attempts.made("feed", lambda: follow(self.feed, self.works))
+            followed = await self.attempts.made("feed", lambda: follow(self.feed, self.works, self._reached))
         except Gone:
             await self._list_anew()
             return 0
+        self._reached = followed.position
         self.attempts.unnote("reach")
         for run in self.runs.values():
             run.checked(followed.started_us)
@@ -81,6 +85,7 @@ class FeedRun:
 
     async def _list_anew(self) -> None:
         """Note where the feed is now, then list every collection again: nothing is missed in between."""
+        self._reached = None
         await self.attempts.made("position", lambda: forget_position(self.works))
         await self.attempts.made("position", lambda: note_position(self.feed, list(self.works.values())))
         for run in self.runs.values():

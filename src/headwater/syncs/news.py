@@ -42,7 +42,7 @@ async def take_in(
             by_collection.setdefault(one.collection, []).append(one)
     for name, of_collection in by_collection.items():
         work = works[name]
-        carried, hints = await _sorted(work, of_collection)
+        carried, hints = await _sorted(work, of_collection, origin)
         changed += await _take(work, carried, asked_us, origin)
         changed += await _fetch(work, hints, origin)
         if checkpoint is not None:
@@ -51,11 +51,12 @@ async def take_in(
     return changed
 
 
-async def _sorted(work: Assignment, news: Sequence[News]) -> tuple[list[News], list[News]]:
+async def _sorted(work: Assignment, news: Sequence[News], origin: Origin) -> tuple[list[News], list[News]]:
     """Return the news whose objects can be taken as they are, and those whose objects are fetched.
 
-    An object without a version is only taken where what is held was asked for before (P2); so is one of
-    which several news are of one instant, since nothing tells which of them is the last.
+    An object without a version is fetched where what is held was asked for within the instant of the news,
+    and is another (P2); so is one of which several news are of one instant, since nothing tells which of them
+    is the last; and one that is pushed and not held, since pushes come in any order: it may be deleted.
     """
     held: Mapping[str, Held] = {}
     if dated := [one.id for one in news if one.at_us is not None]:
@@ -68,11 +69,21 @@ async def _sorted(work: Assignment, news: Sequence[News]) -> tuple[list[News], l
             hints.append(one)
         elif one.at_us is None or one.observed.version is not None:
             carried.append(one)
-        elif instants[one.id, one.at_us] > 1 or (one.id in held and held[one.id].asked_us >= one.at_us):
+        elif instants[one.id, one.at_us] > 1 or _doubtful(one, one.observed, held.get(one.id), origin):
             hints.append(one)
         else:
             carried.append(one)
     return carried, hints
+
+
+def _doubtful(one: News, observed: Observed, held: Held | None, origin: Origin) -> bool:
+    """Say whether nothing tells which is newer, an object without a version or what is held of it."""
+    if held is None:
+        return origin is Origin.WEBHOOK and not observed.deleted
+    if observed.deleted if held.deleted else observed.fingerprint == held.fingerprint:
+        return False  # it is held as it is
+    at_us = one.at_us or 0
+    return at_us <= held.asked_us < at_us + one.exact_us
 
 
 async def _take(work: Assignment, carried: Sequence[News], asked_us: int, origin: Origin) -> int:

@@ -102,7 +102,8 @@ async def _round(
         latest = times[-1:] or latest
         highest = max(times if highest is None else [highest, *times], default=None)
         # A row dated in the future must not move the watermark past changes that are still to come.
-        capped = asked_us if highest is None else min(highest, asked_us)
+        # Where objects have no update time, the answer itself says until when it knows.
+        capped = min(highest, asked_us) if highest is not None and work.versioned else asked_us
         if page.resume is None:
             value: dict[str, Any] = {"at": capped if at is None else max(at, capped)}
             if page.validators:

@@ -5,7 +5,8 @@ lists are paged (`paging`), what one API is like, when to ask. A collection that
 of its own and may use the pieces.
 """
 
-from headwater.providers.fetch.address import placeholders
+from headwater.providers.fetch.address import fill_all, fill_path, placeholders, values_of
+from headwater.providers.fetch.cut import Cut, cutter
 from headwater.providers.fetch.instants import FORMATS, InstantFormat
 from headwater.providers.fetch.listing import (
     Listing,
@@ -18,10 +19,12 @@ from headwater.providers.fetch.listing import (
     read_one,
     read_since,
 )
-from headwater.providers.fetch.objects import Fields, Instant, Mark, check_fields
+from headwater.providers.fetch.objects import SCOPED, Fields, Instant, Mark, check_fields, reader
 
 __all__ = [
     "FORMATS",
+    "SCOPED",
+    "Cut",
     "Fields",
     "Instant",
     "InstantFormat",
@@ -32,9 +35,14 @@ __all__ = [
     "Validity",
     "check_fields",
     "check_listing",
+    "cutter",
+    "fill_all",
+    "fill_path",
     "placeholders",
     "read_all",
     "read_ids",
     "read_one",
     "read_since",
+    "reader",
+    "values_of",
 ]
