@@ -6,6 +6,7 @@ table.
 """
 
 from headwater.providers.provider import Provider
+from headwater.providers.stripe import STRIPE
 
-PROVIDERS: tuple[Provider, ...] = ()
+PROVIDERS: tuple[Provider, ...] = (STRIPE,)
 """By name."""

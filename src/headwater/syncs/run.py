@@ -140,7 +140,7 @@ class SyncRun:
             await asyncio.Event().wait()  # until a user changes something: then it is run anew
             return
         try:
-            provider = provider.configured(self.plan.config)
+            provider = provider.configured(self.plan.config).opened(self.plan.kind, self.plan.credential)
         except Invalid as error:
             self._crash = Note(code=error.error_code, text=f"{error.message} {error.fix or ''}".strip())
             await self._tell()
