@@ -26,6 +26,7 @@ from headwater.targets.webhook.parcels import Parcel
 from headwater.targets.webhook.sending import STREAK, Sending
 from headwater.targets.webhook.signing import headers, key_of
 from headwater.targets.webhook.verdict import ROUNDS, Patience
+from headwater.testing.clock import ManualClock
 from headwater.testing.target_rig import Author
 
 KEYS = [key_of(Secret(SECRET)), key_of(Secret(OTHER_SECRET))]
@@ -188,17 +189,25 @@ async def test_a_cancelled_batch_leaves_no_request_behind() -> None:
 class Endpoint:
     """Answers a request by the upstream ids in it."""
 
+    clock: ManualClock | None = None
+    """One that moves on by 4 seconds with each request."""
+
     def __init__(self, *bad: str, status: int = 500, retry_after: timedelta | None = None) -> None:
         self.bad, self.answer = set(bad), meaning(Answered(status=status, retry_after=retry_after))
         self.asked: list[tuple[str, ...]] = []
 
     async def __call__(self, items: Sequence[Item]) -> Answer:
         self.asked.append(tuple(item.entry.upstream_id for item in items))
+        if self.clock is not None:
+            await self.clock.sleep(4)
         return self.answer if self.bad & set(self.asked[-1]) else TAKEN
 
 
-async def sent(batch: Sequence[Item], endpoint: Endpoint, most: int = 1) -> Mapping[int, Answer]:
-    sending = Sending(batch, endpoint)
+async def sent(
+    batch: Sequence[Item], endpoint: Endpoint, most: int = 1, clock: ManualClock | None = None
+) -> Mapping[int, Answer]:
+    clock = clock or ManualClock()
+    sending = Sending(batch, endpoint, clock.monotonic)
     cut = parcels.cut(batch, most, 10**9)
     await parcels.each_in_order(batch, cut, sending.send, most=1, stopped=sending.is_over)
     return sending.answers
@@ -244,6 +253,13 @@ async def test_an_endpoint_that_is_not_well_is_not_stormed() -> None:
     down = Endpoint(*ids, status=503)
     await sent(events(*ids), down, most=10)
     assert [len(ids) for ids in down.asked] == [10] * 5, "and nothing is halved then"
+
+
+async def test_what_a_slow_endpoint_has_taken_is_noted_from_time_to_time() -> None:
+    """A batch ends after half a minute, however much of it there is."""
+    endpoint, clock = Endpoint(), ManualClock()
+    endpoint.clock = clock
+    assert sorted(await sent(events(*(f"{n}" for n in range(50))), endpoint, clock=clock)) == list(range(8))
 
 
 # --- what answers mean --------------------------------------------------------------------------------------

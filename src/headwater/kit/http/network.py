@@ -1,7 +1,7 @@
 """Which addresses are out in the internet, and which lead into somebody's own network. Pure.
 
 Source: the registries behind `ipaddress.is_global` (IANA's special-purpose addresses); RFC 4291 (IPv4-mapped
-IPv6), RFC 6052 (64:ff9b::/96), RFC 3056 (2002::/16), RFC 4380 (2001::/32). Read 2026-11-24.
+IPv6), RFC 6052 (64:ff9b::/96), RFC 3056 (2002::/16), RFC 4380 (2001::/32).
 """
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
@@ -9,7 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_netw
 _NAT64 = IPv6Network("64:ff9b::/96")
 _CLOUDS_OWN = frozenset({ip_address("168.63.129.16")})
 """Public by its number, yet answered by the host of an Azure machine.
-Source: https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16 (2026-11-24)."""
+Source: https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16."""
 _NEVER = (
     *(ip_network(net) for net in ("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15")),
     *(ip_network(net) for net in ("240.0.0.0/4", "fec0::/10", "64:ff9b:1::/48", "2001::/23", "2002::/16")),

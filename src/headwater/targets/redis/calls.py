@@ -28,7 +28,7 @@ class Script(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, text: str) -> "Script":
-        """Return a script. Source: https://redis.io/commands/evalsha, read 2026-11-24."""
+        """Return a script: Redis names it by its SHA-1."""
         return cls(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

@@ -1,8 +1,8 @@
 """Where things lie in Redis. Pure.
 
 Keys that one script touches share their hash tag, the part in braces, and with it their slot of a cluster.
-Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags, read
-2026-11-24. A brace within an upstream id ends the tag early, for all keys of that record alike.
+Source: https://redis.io/commands/cluster-keyslot, read 2026-11-24. A brace within an upstream id ends the tag
+early, for all keys of that record alike.
 """
 
 from headwater.targets.target import Item

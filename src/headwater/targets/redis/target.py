@@ -96,8 +96,12 @@ async def _sent(redis: Client, calls: Sequence[Call]) -> list[Any]:
 
 
 def _too_large(index: int) -> Refusal:
-    return Refusal(index, "target.item_too_large", "It is larger than the target's max_value_bytes.")
+    return Refusal(
+        index, code="target.item_too_large", reason="It is larger than the target's max_value_bytes."
+    )
 
 
 def _foreign_key(index: int) -> Refusal:
-    return Refusal(index, "target.item_refused", "Its key in Redis holds something of another type.")
+    return Refusal(
+        index, code="target.item_refused", reason="Its key in Redis holds something of another type."
+    )

@@ -8,6 +8,7 @@ from datetime import timedelta
 from enum import Enum, auto
 
 import msgspec
+from msgspec.structs import replace
 
 from headwater.kit.http import Answered, Failure
 
@@ -35,60 +36,45 @@ class Answer(msgspec.Struct, frozen=True):
     after: timedelta | None = None
 
 
-TAKEN = Answer(Sense.TAKEN, "", "")
+TAKEN = Answer(Sense.TAKEN, code="", reason="")
 
 _LATER = frozenset({408, 425, 429, 502, 503, 504})
 _FAILED = {
     Failure.TIMEOUT: Answer(
         Sense.LATER,
-        "target.timeout",
-        "The endpoint did not answer in time.",
-        "Let the receiver answer first and work afterwards, or raise the target's timeout.",
+        code="target.timeout",
+        reason="The endpoint did not answer in time.",
+        fix="Let the receiver answer first and work afterwards, or raise the target's timeout.",
     ),
     Failure.UNREACHABLE: Answer(
         Sense.LATER,
-        "target.unreachable",
-        "The endpoint cannot be reached, or the connection was lost.",
-        "Check that the receiver runs, and host and port of the target's URL.",
+        code="target.unreachable",
+        reason="The endpoint cannot be reached, or the connection was lost.",
+        fix="Check that the receiver runs, and host and port of the target's URL.",
     ),
     Failure.CERTIFICATE: Answer(
         Sense.LATER,
-        "target.certificate",
-        "There is no safe connection to the endpoint.",
-        "Look at the endpoint's certificate; where a private authority signed it, name its file as ca_file.",
+        code="target.certificate",
+        reason="There is no safe connection to the endpoint.",
+        fix="Look at its certificate; where a private authority signed it, name that one's file as ca_file.",
     ),
     Failure.BROKEN: Answer(
         Sense.LATER,
-        "target.broken_answer",
-        "What the endpoint answered is no HTTP.",
-        "Check port and scheme of the target's URL.",
+        code="target.broken_answer",
+        reason="What the endpoint answered is no HTTP.",
+        fix="Check port and scheme of the target's URL.",
     ),
     Failure.ADDRESS: Answer(
         Sense.PERSON,
-        "target.address_invalid",
-        "The target's URL is no address.",
-        "Correct it: https://host/path.",
+        code="target.address_invalid",
+        reason="The target's URL is no address.",
+        fix="Correct it: https://host/path.",
     ),
     Failure.PRIVATE: Answer(
         Sense.PERSON,
-        "target.private_network",
-        "The endpoint is in a private network.",
-        "Give it a public address; or set allow_private, if that network is meant.",
-    ),
-}
-
-_PERSON = {
-    401: ("target.refused", "Give the target the header that the endpoint asks for, and the right secrets."),
-    403: (
-        "target.refused",
-        "Let the receiver accept our requests, or correct the target's headers and secrets.",
-    ),
-    404: ("target.endpoint_missing", "Correct the path of the target's URL, or put the receiver there."),
-    405: ("target.endpoint_missing", "Correct the target's URL: the receiver must take POST there."),
-    407: ("target.refused", "Look at the proxy in front of the endpoint."),
-    410: (
-        "target.endpoint_gone",
-        "Give the target another URL, or remove its consumers: nobody wants these.",
+        code="target.private_network",
+        reason="The endpoint is in a private network.",
+        fix="Give it a public address; or set allow_private, if that network is meant.",
     ),
 }
 
@@ -97,18 +83,58 @@ def meaning(outcome: Answered | Failure) -> Answer:
     """Return what came of a request."""
     if isinstance(outcome, Failure):
         return _FAILED[outcome]
-    status, after = outcome.status, outcome.retry_after
-    said = f"The endpoint answered with {status}."
-    if 200 <= status < 300:
+    if 200 <= outcome.status < 300:
         return TAKEN
+    answer = _of_status(outcome.status)
+    reason = f"The endpoint answered with {outcome.status}. {answer.reason}"
+    return replace(answer, reason=reason.strip(), after=outcome.retry_after)
+
+
+def _of_status(status: int) -> Answer:
     if status in _LATER:
-        fix = "Wait; if it stays, look at the receiver, or lower the target's concurrency."
-        return Answer(Sense.LATER, "target.busy", said, fix, after)
-    if status in _PERSON:
-        code, fix = _PERSON[status]
-        return Answer(Sense.PERSON, code, said, fix, after)
-    if 300 <= status < 400:
-        fix = "Set the target's URL to where it leads: redirects are not followed."
-        return Answer(Sense.PERSON, "target.redirected", f"{said} That is a redirect.", fix, after)
-    fix = "Look into the receiver's log: it must answer with 2xx once it has the message."
-    return Answer(Sense.REFUSED, "target.item_refused", said, fix, after)
+        return _BUSY
+    if status in (401, 403, 407):
+        return _UNKNOWN_TO_IT
+    if status in (404, 405):
+        return _NOT_THERE
+    if status == 410:
+        return _GONE
+    return _REDIRECTED if 300 <= status < 400 else _NOT_TAKEN
+
+
+_BUSY = Answer(
+    Sense.LATER,
+    code="target.busy",
+    reason="",
+    fix="Wait; if it stays, look at the receiver, or lower the target's concurrency.",
+)
+_UNKNOWN_TO_IT = Answer(
+    Sense.PERSON,
+    code="target.refused",
+    reason="It does not let us in.",
+    fix="Give the target the headers and secrets that the receiver asks for.",
+)
+_NOT_THERE = Answer(
+    Sense.PERSON,
+    code="target.endpoint_missing",
+    reason="Nothing takes POST there.",
+    fix="Correct the path of the target's URL, or put the receiver there.",
+)
+_GONE = Answer(
+    Sense.PERSON,
+    code="target.endpoint_gone",
+    reason="So it wants no more messages.",
+    fix="Give the target another URL, or remove its consumers.",
+)
+_REDIRECTED = Answer(
+    Sense.PERSON,
+    code="target.redirected",
+    reason="Redirects are not followed.",
+    fix="Set the target's URL to where it leads.",
+)
+_NOT_TAKEN = Answer(
+    Sense.REFUSED,
+    code="target.item_refused",
+    reason="",
+    fix="Look into the receiver's log: it must answer with 2xx once it has the message.",
+)

@@ -8,23 +8,31 @@ from headwater.targets.webhook.parcels import Parcel
 
 STREAK = 5
 """So many failures in a row end a batch early: it would only storm an endpoint that is not well."""
+SECONDS = 30
+"""After so long no more of a batch is sent, so that what a slow endpoint has taken is noted."""
 
 
 class Sending:
     """Sends the parcels of one batch."""
 
-    def __init__(self, batch: Sequence[Item], post: Callable[[Sequence[Item]], Awaitable[Answer]]) -> None:
-        """`post` sends messages in one request."""
+    def __init__(
+        self,
+        batch: Sequence[Item],
+        post: Callable[[Sequence[Item]], Awaitable[Answer]],
+        monotonic: Callable[[], float],
+    ) -> None:
+        """`post` sends messages in one request; `monotonic` are seconds that never go back."""
         self.answers: dict[int, Answer] = {}
         """By index, of those that were sent."""
         self._batch, self._post = batch, post
         self._behind: set[str] = set()
         """Records with a message that was not taken: their later ones are not sent (P5)."""
         self._streak, self._told_to_wait = 0, False
+        self._monotonic, self._until = monotonic, monotonic() + SECONDS
 
     def is_over(self) -> bool:
         """Say whether nothing more should be sent."""
-        return self._told_to_wait or self._streak >= STREAK
+        return self._told_to_wait or self._streak >= STREAK or self._monotonic() >= self._until
 
     async def send(self, parcel: Parcel) -> None:
         """Send a parcel; one that is refused in halves, until it is known which message is not taken."""

@@ -92,10 +92,9 @@ class WebhookSettings(TargetSettings):
     """How many requests are under way at once. Those of one record go one after another all the same. More
     than the receiver has workers for makes it slow."""
 
-    timeout: Duration = Field(default=timedelta(seconds=30), ge=timedelta(seconds=1), le=timedelta(minutes=5))
-    """How long one request may take, 1 second to 5 minutes. Shorter than the receiver needs, and it gets
-    messages again that it was at work on. A request longer than a lease (HEADWATER_LEASE_TIME) may be sent
-    again by another process meanwhile."""
+    timeout: Duration = Field(default=timedelta(seconds=30), ge=timedelta(seconds=1), le=timedelta(minutes=2))
+    """How long one request may take, 1 second to 2 minutes. Shorter than the receiver needs, and it gets
+    messages again that it was at work on."""
 
     give_up_after: Duration | None = Field(default=None, ge=timedelta(minutes=1))
     """How long a message that is refused while others pass is tried before it goes to the dead letters,

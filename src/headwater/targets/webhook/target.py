@@ -52,7 +52,7 @@ class WebhookTarget:
             raise ValueError("opened without a consumer, only to check")
         self._heed_pause()
         settings = self._settings
-        sending = Sending(batch, self._post)
+        sending = Sending(batch, self._post, self._clock.monotonic)
         await parcels.each_in_order(
             batch,
             parcels.cut(

@@ -17,7 +17,9 @@ from headwater.targets.webhook.answers import TAKEN, Answer, Sense
 ROUNDS = 5
 """Batches in a row of which nothing passed, until one message is held so that others get their turn."""
 _REMEMBERED = 10_000
-_NOT_SENT = Answer(Sense.LATER, "target.item_not_sent", "It was not sent, since one before it was not taken.")
+_NOT_SENT = Answer(
+    Sense.LATER, code="target.item_not_sent", reason="It was not sent, since one before it was not taken."
+)
 
 
 class _Failing(msgspec.Struct):
