@@ -305,13 +305,28 @@ async def test_lag_is_what_is_to_come_and_what_waits(here: Office) -> None:
     assert (view.lag.messages, view.lag.behind.total_seconds()) == (3, 180)
 
 
-async def test_lag_of_records_skips_versions_that_were_replaced(here: Office) -> None:
-    """The oldest record that is yet to come counts, not the version before it."""
+async def test_lag_of_records_counts_from_the_first_change_that_is_missing(here: Office) -> None:
+    """The target has been out of date since then, whatever was replaced meanwhile, and however long ago."""
     slot = await written(here, 2)
     view = await here.consumer()
     await here.write(slot, "c0", {"n": "new"})
     lag = (await here.services.consumers.get(ADMIN, view.consumer.id)).lag
-    assert (lag.messages, lag.behind.total_seconds()) == (3, 60)
+    assert (lag.messages, lag.behind.total_seconds()) == (3, 120)
+    here.clock.move(8 * 86_400)
+    await here.engine.trim(here.clock.now_us() - 7 * 86_400_000_000, 2)  # the first version has left the log
+    lag = (await here.services.consumers.get(ADMIN, view.consumer.id)).lag
+    assert (lag.messages, lag.behind.total_seconds()) == (3, 60 + 8 * 86_400)
+
+
+async def test_lag_of_events_does_not_count_what_is_lost(here: Office) -> None:
+    """It will not come any more; the gap is told elsewhere."""
+    slot = await written(here, 3)
+    view = await here.consumer(stream=Stream.EVENTS)
+    here.clock.move(8 * 86_400)
+    await here.engine.trim(here.clock.now_us() - 7 * 86_400_000_000, 2)
+    await here.write(slot, "c9", {})
+    lag = (await here.services.consumers.get(ADMIN, view.consumer.id)).lag
+    assert lag.messages == 2
 
 
 async def test_a_list_is_narrowed(here: Office) -> None:

@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from headwater.api.shapes import Answer, HealthShape, Instant
 from headwater.kit.clock import iso
-from headwater.management.consumer_views import ConsumerView, Lag
+from headwater.management.consumer_views import ConsumerView
+from headwater.management.lags import Lag
 from headwater.model.consumer import Batching, Selection
 
 Values = Literal["*"] | list[str]
