@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.errors import Halt
-from headwater.kit.http.said import Said, read
+from headwater.kit.http.said import Said, read, with_body
 from headwater.kit.http.skew import Skew
 from headwater.kit.http.target import redirected, resolve, with_query
 
@@ -78,6 +78,15 @@ def test_a_cached_answer_does_not_tell_the_time() -> None:
     assert read({"date": DATE}, 0).date_us == NOW_US
     assert read({"date": DATE, "age": "0"}, 0).date_us == NOW_US
     assert read({"date": DATE, "age": "12"}, 0).date_us is None
+
+
+def test_a_limit_that_only_the_body_tells() -> None:
+    """It is waited for a minute; a header that says how long, or a refusal for another reason, is obeyed."""
+    body = b'{"message":"You have exceeded a secondary rate limit. Please wait a few minutes."}'
+    assert with_body(Said(remaining=4_000), 403, body).retry_after == 60
+    assert with_body(Said(retry_after=7), 403, body).retry_after == 7
+    assert with_body(Said(remaining=4_000), 403, b'{"message":"Forbidden"}').retry_after is None
+    assert with_body(Said(), 200, body).retry_after is None
 
 
 def test_how_long_until_a_request_has_a_chance() -> None:

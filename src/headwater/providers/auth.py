@@ -6,7 +6,7 @@ a request (P8).
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Literal
@@ -95,7 +95,23 @@ class ClientCredentials:
 
     def through(self, door: Callable[[str], Poster], clock: Clock) -> Authorizer:
         """Return the authorizer that fetches tokens by this door."""
-        return _Tokens(self, door(self.token_url), clock)
+        opened = door(self.token_url)
+        return Tokens(lambda: self._fetch(opened), clock)
+
+    async def _fetch(self, door: Poster) -> "Granted":
+        form, headers = self.request()
+        headers["Accept"] = "application/json"
+        answer = await door.post_form("", form, headers=headers, accept=_ASKED)
+        if answer.status != 200:
+            raise _refused(answer)
+        try:
+            grant = msgspec.json.decode(answer.body, type=_Grant)
+            life = float(grant.expires_in or "inf")
+        except ValueError:
+            raise Retry(
+                "The token endpoint's answer is no token.", code="provider.broken_answer"
+            ) from None  # P8
+        return Granted(token=Secret(grant.access_token), lives=life)
 
     def request(self) -> tuple[dict[str, str], dict[str, str]]:
         """Return form and headers of the token request."""
@@ -138,11 +154,20 @@ _sent: ContextVar[Secret | None] = ContextVar("token sent", default=None)
 """The token of the request that this task is sending."""
 
 
-class _Tokens:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """A token that was fetched, and for how many seconds from the request on it is good."""
+
+    token: Secret
+    lives: float
+
+
+class Tokens:
     """Holds the token of one credential. However many requests wait for one, it is fetched once."""
 
-    def __init__(self, asked: ClientCredentials, door: Poster, clock: Clock) -> None:
-        self._asked, self._door, self._clock = asked, door, clock
+    def __init__(self, fetch: Callable[[], Awaitable[Granted]], clock: Clock) -> None:
+        """`fetch` asks for a token."""
+        self._fetch, self._clock = fetch, clock
         self._turn = asyncio.Lock()
         self._token: Secret | None = None
         self._fresh_until = 0.0
@@ -169,31 +194,17 @@ class _Tokens:
             if self._fetches != before and self._failure is not None:
                 raise self._failure  # of the fetch that this request was waiting for
             self._failure = None
+            asked_at = self._clock.monotonic()
             try:
-                self._token = await self._fetch()
+                granted = await self._fetch()
             except HeadwaterError as error:
                 self._failure = error
                 raise
             finally:
                 self._fetches += 1
+            self._token = granted.token
+            self._fresh_until = asked_at + granted.lives - min(_MARGIN, _SHORTEST_MARGIN * granted.lives)
             return self._token
-
-    async def _fetch(self) -> Secret:
-        form, headers = self._asked.request()
-        asked_at = self._clock.monotonic()
-        headers["Accept"] = "application/json"
-        answer = await self._door.post_form("", form, headers=headers, accept=_ASKED)
-        if answer.status != 200:
-            raise _refused(answer)
-        try:
-            grant = msgspec.json.decode(answer.body, type=_Grant)
-            life = float(grant.expires_in or "inf")
-        except ValueError:
-            raise Retry(
-                "The token endpoint's answer is no token.", code="provider.broken_answer"
-            ) from None  # P8
-        self._fresh_until = asked_at + life - min(_MARGIN, _SHORTEST_MARGIN * life)
-        return Secret(grant.access_token)
 
 
 def _refused(answer: Answer) -> Halt:

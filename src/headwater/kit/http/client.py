@@ -170,6 +170,7 @@ class Client:
             reply = await exchange(self._session, outgoing, self._limits)
             status = reply.status
             said = headers_say.read(reply.headers, self._clock.now_us())
+            said = headers_say.with_body(said, reply.status, reply.body)
             self._learn(reply, said, bucket)
         finally:
             self._limiter.release(bucket)

@@ -101,6 +101,6 @@ class Registrar(Http, Poster, Protocol):
 class Opening(Protocol):
     """An authorizer that must ask for its proof first (a token): the client gives it a way to."""
 
-    def through(self, door: Callable[[str], Poster], clock: Clock) -> Authorizer:
+    def through(self, door: Callable[[str], Registrar], clock: Clock) -> Authorizer:
         """Return the authorizer; `door` opens a base URL on the same budget, without authentication."""
         ...

@@ -2,12 +2,14 @@
 
 Source: RFC 9110 (`Date`, `Retry-After`), RFC 9111 (`Age`); draft-ietf-httpapi-ratelimit-headers, versions 03
 (`RateLimit-Remaining`) and 08 (`RateLimit`), and the `X-` forms that came before them;
-https://docs.stripe.com/rate-limits (`Stripe-Rate-Limited-Reason`). Read 2026-11-24.
+https://docs.stripe.com/rate-limits (`Stripe-Rate-Limited-Reason`);
+https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api (secondary limits that only the
+body tells). Read 2026-11-24.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -67,6 +69,19 @@ def read(headers: Mapping[str, str], now_us: int) -> Said:
         date_us=None if date is None or headers.get("age", "0") != "0" else to_us(date),
         limited_by=_reason(headers),
     )
+
+
+_UNSAID = timedelta(minutes=1).total_seconds()
+"""Seconds to wait for a limit of which only the body tells, and which does not say how long."""
+_LOOKED_AT = 2_000
+"""Bytes of a body."""
+
+
+def with_body(said: Said, status: int, body: bytes) -> Said:
+    """Return what an answer said, its body considered: a refusal for a secondary limit may have no header."""
+    if status in (403, 429) and not said.exhausted and b"secondary rate limit" in body[:_LOOKED_AT]:
+        return replace(said, retry_after=_UNSAID)
+    return said
 
 
 def _reason(headers: Mapping[str, str]) -> str | None:
