@@ -102,11 +102,12 @@ class Counter:
         return json.loads(row.position)
 
 
-async def open_counter(office: Office, **more: Any) -> Counter:
-    """Make a sync and a consumer of its stream."""
+async def open_counter(office: Office, *, only_own: bool = False, **more: Any) -> Counter:
+    """Make a sync, and a consumer of the stream or `only_own`: of this sync."""
     sync = await office.sync()
     slot = await office.slot(sync.sync.id)
-    given: dict[str, Any] = {"stream": Stream.EVENTS, "filters": {}, "metadata": {}}
+    filters = {"sync_id": [sync.sync.id]} if only_own else {}
+    given: dict[str, Any] = {"stream": Stream.EVENTS, "filters": filters, "metadata": {}}
     consumer = await office.services.http_consumers.create(ADMIN, NewHttpConsumer(**given | more))
     return Counter(office, consumer, slot)
 
