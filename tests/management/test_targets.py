@@ -1,8 +1,10 @@
 """Targets: checked settings, secrets sealed and masked, what trying one shows, and whose they are."""
 
+import base64
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 from tests.management.depot import Depots
 from tests.management.office import ADMIN, Office, tenant
 
@@ -11,6 +13,8 @@ from headwater.management import target_settings, targets
 from headwater.management.listing import Wanted
 from headwater.management.targets import NewTarget, TargetChange
 from headwater.model.secret import MASK
+from headwater.store import reseal, schema
+from headwater.store.vault import Vault, new_key
 
 SECRETS = {"url": "depot://u:pw1@host", "doors": [{"user": "ann", "password": "pw2"}], "level": 3}
 
@@ -228,3 +232,34 @@ def test_settings_that_no_kind_reads_any_more_are_shown_without_secrets() -> Non
     assert target_settings.shown(None, {"a": 1}, {"b": "s"}) == {"a": 1, "b": MASK}
     assert target_settings.shown(ledger, {"a": 1}, {"b": "s"}) == {"a": 1, "b": MASK}
     assert target_settings.secret_fields(depot.settings) == {"url", "doors"}
+
+
+async def test_secrets_of_targets_are_sealed_anew_with_a_new_key(here: Office) -> None:
+    """So that the old one may go."""
+    made = await here.target(settings=SECRETS)
+    old, new = here.vault._keys[0], new_key()
+    both = Vault.with_keys([new, base64.urlsafe_b64encode(old).decode()])
+    assert await reseal.reseal(both, here.database) == 1
+    (row,) = await here.rows("targets")
+    assert b"pw2" in Vault.with_keys([new]).open(row.secrets)
+    assert row.id == made.id
+
+
+async def test_a_kind_that_this_release_does_not_have(here: Office) -> None:
+    """Its targets are shown, renamed and removed, but neither tried nor changed."""
+    made = await here.target(settings=SECRETS)
+    async with here.database.write() as connection:
+        await connection.execute(update(schema.targets).values(kind="attic"))
+    service = here.services.targets
+    shown = await service.get(ADMIN, made.id)
+    assert (shown.kind, shown.settings) == ("attic", {"level": 3, "url": MASK, "doors": MASK})
+    assert (await service.change(ADMIN, made.id, TargetChange(name="Old"))).name == "Old"
+    for call in (
+        service.check(ADMIN, made.id),
+        service.change(ADMIN, made.id, TargetChange(settings={"level": 4})),
+        here.consumer(target_id=made.id),
+    ):
+        with pytest.raises(InUse) as refused:
+            await call
+        assert refused.value.error_code == "target.kind_unknown"
+    await service.delete(ADMIN, made.id)
