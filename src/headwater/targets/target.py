@@ -171,6 +171,9 @@ class Kind:
     guarantee: str = "at least once"
     """What a user can count on, in a few words."""
     streams: frozenset[Stream] = field(default_factory=lambda: frozenset(Stream))
+    setup: Callable[[Any], str] | None = None
+    """Makes the text, such as SQL, by which a person prepares the place for these settings, or sees what is
+    made there; None where there is nothing to prepare."""
 
     def make(self, settings: TargetSettings, delivery: Delivery | None = None) -> Target:
         """Open one. Raises: Halt `target.driver_missing`, with what to install."""

@@ -20,4 +20,5 @@ POSTGRES = Kind(
     open=PostgresTarget,
     schemes=("postgresql", "postgres"),
     guarantee="exactly once",
+    setup=setup,
 )

@@ -38,9 +38,11 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-](0\d|1[0-4
 class Columns:
     """The columns of a collection's table beside our own, by name, which is that of the field."""
 
-    def __init__(self, table: Table, present: Mapping[str, str]) -> None:
-        """`present`: each column's type, as PostgreSQL spells it."""
-        self.table, self.present = table, present
+    def __init__(
+        self, table: Table, present: Mapping[str, str], generated: frozenset[str] = frozenset()
+    ) -> None:
+        """`present`: each column's type, as PostgreSQL spells it. `generated` ones fill themselves."""
+        self.table, self.present, self.generated = table, present, generated
         self._room = MOST_COLUMNS - len(present)
 
     def wanted(self, items: Iterable[Item]) -> dict[str, str]:
@@ -57,7 +59,7 @@ class Columns:
                 if has is not None:
                     if (joined := wider(has, needed)) != has:
                         found[field] = joined
-                elif self._room > 0 and may_be_a_column(field):
+                elif self._room > 0 and field not in self.generated and may_be_a_column(field):
                     found[field] = needed
         return found
 

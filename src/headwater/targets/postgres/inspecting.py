@@ -130,7 +130,7 @@ async def check_table(connection: Connection, table: Table, seen: Seen, where: s
     if alien := sorted(seen.required - own):
         line = f"ALTER TABLE {table.quoted} ALTER COLUMN {quoted(alien[0])} DROP NOT NULL;"
         said = f"wants a value for the column {alien[0]}, which is not ours"
-        raise _not_as_expected(table, where, said, f"Give it a default, or run: {line}")
+        raise _not_as_expected(table, where, said, f"Run: {line} Or give it a default.")
     if missing := [right for right in table.rights if right not in seen.rights]:
         user = await _user(connection)
         fix = f"Run: GRANT {', '.join(missing)} ON {table.quoted} TO {quoted(user)};"

@@ -5,6 +5,7 @@ They are made of constants and of quoted names; values are parameters or lie in 
 
 from collections.abc import Iterable, Sequence
 
+from headwater.targets.postgres.columns import Columns
 from headwater.targets.postgres.tables import OWN, Column, Layout, Table, literal, quoted
 
 RECORD_BATCH = "pg_temp.headwater_records_batch"
@@ -58,26 +59,23 @@ def records(layout: Layout) -> Sequence[str]:
 
     Of each record the batch has one version.
     """
-    return _merge(layout, layout.records, "", ())
+    return _merge(layout, layout.records, "", None)
 
 
-def collection(layout: Layout, collection_id: str, fields: Sequence[str]) -> Sequence[str]:
-    """Return the statements for the records of one collection, which has a table of its own.
-
-    `fields`: columns that are filled from the members of the object.
-    """
-    only = f"s.collection_id = {literal(collection_id)}"
-    return _merge(layout, layout.collection(collection_id), only, fields)
+def collection(layout: Layout, collection_id: str, columns: Columns) -> Sequence[str]:
+    """Return the statements for the records of one collection, which has a table of its own."""
+    return _merge(layout, columns.table, f"s.collection_id = {literal(collection_id)}", columns)
 
 
-def _merge(layout: Layout, table: Table, only: str, fields: Sequence[str]) -> Sequence[str]:
-    upsert = _upsert(layout, table, only, fields)
+def _merge(layout: Layout, table: Table, only: str, columns: Columns | None) -> Sequence[str]:
+    upsert = _upsert(layout, table, only, columns)
     if not layout.hard:
         return [upsert]
     return [_serialise(table), _bury(layout.tombstones, only), _delete(table, only), upsert]
 
 
-def _upsert(layout: Layout, table: Table, only: str, fields: Sequence[str]) -> str:
+def _upsert(layout: Layout, table: Table, only: str, columns: Columns | None) -> str:
+    fields = () if columns is None else tuple(columns.present)
     own = [column.name for column in table.columns]
     sources = [f"s.{quoted(column.name)}" for column in layout.records.columns]
     names = ", ".join(quoted(name) for name in (*own, *fields))
@@ -89,14 +87,25 @@ def _upsert(layout: Layout, table: Table, only: str, fields: Sequence[str]) -> s
         buried = f"FROM {layout.tombstones.quoted} AS t WHERE t.id = s.id AND t.updated_idx >= s.updated_idx"
         conditions += ["NOT s.deleted", f"NOT EXISTS (SELECT {buried})"]
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    member = f", LATERAL jsonb_populate_record(NULL::{table.quoted}, {_OBJECT}) AS f" if fields else ""
+    member = _fields(table, columns) if columns is not None and fields else ""
     return (
         f"INSERT INTO {table.quoted} AS r ({names}) SELECT {values} FROM {RECORD_BATCH} AS s{member}{where}"  # noqa: S608 - see above
         f" ON CONFLICT ({quoted(table.key)}) DO UPDATE SET {excluded} WHERE r.{idx} < excluded.{idx}"
     )
 
 
-_OBJECT = "CASE jsonb_typeof(s.data) WHEN 'object' THEN s.data ELSE '{}' END"
+def _fields(table: Table, columns: Columns) -> str:
+    """Return the source of the fields' values. PostgreSQL converts them to what the columns are by now.
+
+    It would convert all members that have a column, so those that are not for us to fill are left out.
+    """
+    own = [literal(name) for name in (*(column.name for column in table.columns), *columns.generated)]
+    taken = f"ARRAY[{', '.join(own)}]"
+    value = (
+        "CASE WHEN jsonb_typeof(s.data) <> 'object' THEN '{}'"
+        f" WHEN s.data ?| {taken} THEN s.data - {taken} ELSE s.data END"
+    )
+    return f", LATERAL jsonb_populate_record(NULL::{table.quoted}, {value}) AS f"
 
 
 def _serialise(table: Table) -> str:

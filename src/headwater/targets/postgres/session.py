@@ -104,7 +104,8 @@ class Session:
             raise inspecting.missing_table(table, self._settings.where)
         await inspecting.check_table(self.connection, table, seen, self._settings.where)
         own = {column.name for column in table.columns} | seen.generated
-        return Columns(table, {name: type for name, type in seen.types.items() if name not in own})
+        others = {name: type for name, type in seen.types.items() if name not in own}
+        return Columns(table, others, frozenset(seen.generated))
 
     async def _create(self, tables: Iterable[Table]) -> None:
         """Create those of these tables that are missing."""

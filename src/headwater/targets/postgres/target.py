@@ -141,7 +141,7 @@ class PostgresTarget:
         statements: list[str] = []
         for collection_id, items in sorted(_by_collection(batch).items()):  # locks are taken in one order
             columns = await session.columns(collection_id, items)
-            statements += merging.collection(self._layout, collection_id, list(columns.present))
+            statements += merging.collection(self._layout, collection_id, columns)
         return statements
 
     async def _store(self, connection: Connection, items: Sequence[Item], merge: Sequence[str]) -> None:
