@@ -206,7 +206,7 @@ def test_what_postgresql_refuses_has_no_members() -> None:
         ({"client_certificate": "PEM"}, "belong together"),
         ({"style": "both"}, "single"),
         ({"timeout_seconds": 1}, "5"),
-        ({"tabel": "x"}, "not permitted"),
+        ({"tables": "x"}, "not permitted"),
     ],
 )
 def test_p8_wrong_settings_are_refused_without_showing_them(options: dict[str, Any], said: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -467,6 +468,27 @@ async def test_a_connection_that_was_ended_is_opened_anew(rig: PostgresRig) -> N
     await assert_holds(rig, Stream.RECORDS, items)
 
 
+async def test_a_server_that_hangs_is_not_waited_for_without_end(rig: PostgresRig) -> None:
+    """It takes the connection, and says nothing."""
+    author = Author(Stream.RECORDS)
+    items = [author.created("a"), author.created("b")]
+    settings = rig.settings().model_copy(update={"timeout_seconds": 1})
+    async with opened(rig, RECORDS, settings) as writer:
+        await writer.deliver(items[0])
+        pids = [row["pid"] for row in rig.query("SELECT pid FROM pg_stat_activity WHERE usename = 'writer'")]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(Retry) as caught:
+                await writer.write(items[1])
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+        assert caught.value.error_code == "target.timeout"
+        await writer.deliver(items[1])
+    await assert_holds(rig, Stream.RECORDS, items)
+
+
 async def test_a_position_that_was_taken_away_ends_the_lease(rig: PostgresRig) -> None:
     """Nothing is written without one; whoever takes over begins at the beginning."""
     author = Author(Stream.RECORDS)
@@ -500,12 +522,18 @@ async def test_the_servers_certificate_is_checked(
             await target.close()
 
     await check(root_certificate=authority)
+    with monkeypatch.context() as machine:
+        machine.setenv("SSL_CERT_FILE", query.rpartition("sslrootcert=")[2])
+        await check(sslmode="verify-full")
+        await check(url=f"{url}?sslmode=verify-ca")
+        await check(url=f"{url}?sslrootcert=system")
     await check(root_certificate=authority, sslmode="verify-ca")
     await check(sslmode="require")
     await check(root_certificate=authority, url=url.replace("127.0.0.1", "localhost"))
     for wrong in (
         {"sslmode": "verify-full"},
         {"url": f"{url}?sslmode=verify-full"},
+        {"url": f"{url}?sslrootcert=system"},
         {"root_certificate": authority.replace("M", "N")},
         {
             "root_certificate": authority,

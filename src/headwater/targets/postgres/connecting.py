@@ -1,5 +1,6 @@
 """Connections to the user's PostgreSQL. Not here: what is said over them."""
 
+import ssl
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,15 +63,15 @@ def _certificates(settings: PostgresSettings) -> Generator[Mapping[str, str]]:
     """Give libpq's parameters of TLS. It wants files, and reads them while it connects; then they go."""
     known = conninfo_to_dict(settings.url.reveal())
     mode = settings.sslmode or known.get("sslmode")
-    if mode is None and settings.root_certificate is not None:
+    if mode is None and (settings.root_certificate is not None or "sslrootcert" in known):
         mode = "verify-full"
     parameters: dict[str, str] = {} if mode is None else {"sslmode": str(mode)}
-    if mode in ("verify-ca", "verify-full"):
-        parameters["sslrootcert"] = "system"
+    authorities, key = settings.root_certificate, settings.client_key
+    if authorities is None and mode in ("verify-ca", "verify-full"):
+        authorities = _system_authorities()
     with TemporaryDirectory(prefix="headwater-tls-") as folder:  # nobody else may enter it
-        key = settings.client_key
         for parameter, pem in (
-            ("sslrootcert", settings.root_certificate),
+            ("sslrootcert", authorities),
             ("sslcert", settings.client_certificate),
             ("sslkey", None if key is None else key.reveal()),
         ):
@@ -80,3 +81,13 @@ def _certificates(settings: PostgresSettings) -> Generator[Mapping[str, str]]:
                 path.write_text(pem)
                 parameters[parameter] = str(path)
         yield parameters
+
+
+def _system_authorities() -> str:
+    """Return the authorities that this machine trusts, as Python finds them.
+
+    libpq's own `sslrootcert=system` finds none where it comes in a wheel, built for folders elsewhere.
+    Source: github.com/psycopg/psycopg/issues/928 (read 2026-11-24).
+    """
+    known = ssl.create_default_context().get_ca_certs(binary_form=True)
+    return "".join(map(ssl.DER_cert_to_PEM_cert, known))
