@@ -295,6 +295,22 @@ async def test_a_server_that_hangs_is_a_retry(own: Place) -> None:
     assert error.error_code == "target.timeout"
 
 
+async def test_p9_a_write_that_is_cancelled_leaves_nothing_half_said(own: Place) -> None:
+    """The next write through the same target does not take the answers of the cancelled one for its own."""
+    author = Author(Stream.RECORDS)
+    items = [author.created(f"{number}") for number in range(500)]
+    async with opened(_Opening(own), delivery(Stream.RECORDS)) as writer:
+        await writer.deliver(items[0])
+        await own.redis.execute_command("CLIENT", "PAUSE", "300", "ALL")
+        doing = asyncio.create_task(writer.write(*items))
+        await asyncio.sleep(0.05)
+        doing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await doing
+        assert await writer.deliver(*items) == []
+    assert len(await read_back(own.redis, own.prefix, Stream.RECORDS)) == 500
+
+
 async def test_a_server_that_takes_less_than_is_set_halts(own: Place) -> None:
     """Redis ends the connection over it, so the settings must say what it takes."""
     await own.redis.config_set("proto-max-bulk-len", 1_048_576)

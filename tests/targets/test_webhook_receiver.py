@@ -1,5 +1,6 @@
 """The webhook target against a receiver: what arrives, in which order, what becomes of the refused."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -238,8 +239,8 @@ async def test_a_large_answer_is_an_answer(receiver: Receiver) -> None:
     assert len(receiver.messages()) == 5
 
 
-async def test_a_receiver_that_hangs_is_a_retry(receiver: Receiver) -> None:
-    """After the target's own time-out; what it took meanwhile comes again."""
+async def test_p7_what_was_not_answered_in_time_is_not_stored(receiver: Receiver) -> None:
+    """A Retry after the target's own time-out; what the receiver took meanwhile comes again."""
     await receiver.turn(delay_ms=1_300)
     item = Author(Stream.EVENTS).created("a")
     async with writing(receiver, timeout="1s") as writer:
@@ -249,6 +250,24 @@ async def test_a_receiver_that_hangs_is_a_retry(receiver: Receiver) -> None:
         await receiver.turn(delay_ms=0)
         assert await writer.deliver(item) == []
     assert {request.headers["webhook-id"] for request in receiver.requests()} == {item.message_id}
+
+
+async def test_p9_a_write_that_is_cancelled_leaves_nothing_behind(receiver: Receiver) -> None:
+    """No request goes on by itself, and the same batch goes in through the same target."""
+    await receiver.turn(delay_ms=300)
+    author = Author(Stream.EVENTS)
+    items = [author.created(f"{n}") for n in range(50)]
+    async with writing(receiver) as writer:
+        before = asyncio.all_tasks()
+        doing = asyncio.create_task(writer.write(*items))
+        await asyncio.sleep(0.1)
+        doing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await doing
+        assert asyncio.all_tasks() <= before
+        await receiver.turn(delay_ms=0)
+        assert await writer.deliver(*items) == []
+    assert set(receiver.messages()) == {item.json for item in items}
 
 
 async def test_a_message_is_given_up_after_its_time(receiver: Receiver) -> None:

@@ -64,11 +64,13 @@ def ready(url: str) -> None:
 
 
 @contextmanager
-def receiver_in(folder: Path, *options: str, scheme: str = "http", **switches: Any) -> Iterator[Receiver]:
-    """A running receiver with its files in this folder."""
+def receiver_in(
+    folder: Path, *options: str, scheme: str = "http", keep: bool = True, **switches: Any
+) -> Iterator[Receiver]:
+    """A running receiver with its files in this folder; without `keep` it only counts."""
     port, file = steady_port(), folder / "taken"
     command = [sys.executable, "-m", "headwater.testing.webhook_receiver", "--port", str(port)]
-    command += ["--file", str(file), "--switches", json.dumps(switches), *options]
+    command += [*(["--file", str(file)] if keep else []), "--switches", json.dumps(switches), *options]
     url = f"{scheme}://127.0.0.1:{port}"
     server = Server(name="The receiver", url=url, command=command, log=folder / "log", ready=ready)
     with server.running():

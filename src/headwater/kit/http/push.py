@@ -140,7 +140,9 @@ def _public_socket(info: tuple[int, int, int, str, Any]) -> socket.socket:
 
 
 def _wait(headers: Mapping[str, str]) -> timedelta | None:
-    known = {"retry-after": headers.get("Retry-After", ""), "date": headers.get("Date", "")}
+    if "Retry-After" not in headers:
+        return None
+    known = {"retry-after": headers["Retry-After"], "date": headers.get("Date", "")}
     seconds = said.read(known, SystemClock().now_us()).retry_after
     return None if seconds is None else timedelta(seconds=seconds)
 
