@@ -45,10 +45,10 @@ async def test_mistakes_in_settings_are_told_by_field(here: Office) -> None:
         "settings.shelff": "There is no such field; did you mean `shelf`?",
         "settings.level": "Input should be a valid integer, unable to parse string as an integer.",
     }
-    found = await errors(here, settings={"url": "depot://", "doors": [{"user": "a", "pasword": "x"}]})
+    found = await errors(here, settings={"url": "depot://", "doors": [{"user": "a", "passwordd": "x"}]})
     assert found == {
         "settings.doors.0.password": "Is missing.",
-        "settings.doors.0.pasword": "There is no such field; did you mean `password`?",
+        "settings.doors.0.passwordd": "There is no such field; did you mean `password`?",
     }
     assert await errors(here, settings={"url": "depot://", "shelf": ""}) == {
         "settings.shelf": "String should have at least 1 character."

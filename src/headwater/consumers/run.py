@@ -83,6 +83,7 @@ class ConsumerRun:
             return
         if self._forwarding is not None:
             self._forwarding.stop()
+            self._troubles.look_now()
             await asyncio.wait([self.task], timeout=DRAIN.total_seconds())
         await ended(self.task)
 
@@ -166,7 +167,7 @@ class ConsumerRun:
             raise Halt(
                 f"This release of Headwater does not know targets of kind {plan.kind}.",
                 code="target.kind_unknown",
-                fix="Start the release that made it, or let the consumer write to another target.",
+                fix="Start the release that made it, or remove the consumer.",
             )
         try:
             settings = kind.settings.model_validate(plan.settings)
