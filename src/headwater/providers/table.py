@@ -5,8 +5,9 @@ Nothing else is to be done: the catalogue, the HTTP API, the command line and th
 table.
 """
 
+from headwater.providers.github import GITHUB
 from headwater.providers.provider import Provider
 from headwater.providers.stripe import STRIPE
 
-PROVIDERS: tuple[Provider, ...] = (STRIPE,)
+PROVIDERS: tuple[Provider, ...] = (GITHUB, STRIPE)
 """By name."""

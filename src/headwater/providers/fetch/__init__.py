@@ -7,7 +7,7 @@ of its own and may use the pieces.
 
 from headwater.providers.fetch.address import fill_all, fill_path, placeholders, values_of
 from headwater.providers.fetch.cut import Cut, cutter
-from headwater.providers.fetch.instants import FORMATS, InstantFormat
+from headwater.providers.fetch.instants import FORMATS, ISO, ISO_S, InstantFormat
 from headwater.providers.fetch.listing import (
     Listing,
     SinceParam,
@@ -19,10 +19,12 @@ from headwater.providers.fetch.listing import (
     read_one,
     read_since,
 )
-from headwater.providers.fetch.objects import SCOPED, Fields, Instant, Mark, check_fields, reader
+from headwater.providers.fetch.objects import SCOPED, Fields, Instant, Mark, Sighted, check_fields, reader
 
 __all__ = [
     "FORMATS",
+    "ISO",
+    "ISO_S",
     "SCOPED",
     "Cut",
     "Fields",
@@ -30,6 +32,7 @@ __all__ = [
     "InstantFormat",
     "Listing",
     "Mark",
+    "Sighted",
     "SinceParam",
     "Single",
     "Validity",
