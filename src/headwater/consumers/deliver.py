@@ -28,7 +28,7 @@ from headwater.consumers.progress import Progress
 from headwater.consumers.settling import Patience, key_of, known_before, of_due, of_fresh
 from headwater.consumers.source import Source
 from headwater.consumers.standing import Standing
-from headwater.errors import Halt, HeadwaterError, Retry
+from headwater.errors import Conflict, Halt, HeadwaterError, Retry
 from headwater.kit.clock import Clock
 from headwater.kit.tasks import backoff, heed_cancellation
 from headwater.model.consumer import UNLIMITED
@@ -102,7 +102,7 @@ class Forwarding:
             wait=lambda deliveries: timedelta(seconds=tools.wait(deliveries)),
         )
         self._stir = asyncio.Event()
-        self._stopping = False
+        self._stopping = self._refused = False
         self._ahead = Ahead(source, plan.batch, tools.clock, filled=self._stir.set)
         self._stretch: _Stretch | None = None
         self._rows: dict[Key, Outstanding] = {}
@@ -123,17 +123,21 @@ class Forwarding:
         standing, self._rows = await self._tools.ledger.load(fence, self._plan.consumer_id)
         self.held = Held(self._plan.consumer_id, fence, standing.generation)
         await self._tools.progress.forget(self.held)
+        self._tools.progress.begin(self.held, self._refuse)
         self._offset_us = standing.now_us - self._tools.clock.now_us()
         self.lost = standing.lost
         self.position = standing.position
         if self._target.transactional:
             self.position = await self._position_of_target(standing)
+            self._tools.progress.moved(self.held, self.position, pressing=False)
         self._ahead.start(self.position)
 
     async def run(self) -> None:
         """Deliver until `stop`. Raises: Retry, Halt, Gone, Conflict (it was reset), LeaseLost."""
         while not self._stopping:
             self._stir.clear()
+            if self._refused:
+                raise Conflict("The consumer has changed hands, or was begun anew.", code="consumer.reset")
             if not await self._turn():
                 await self._wait()
 
@@ -155,6 +159,7 @@ class Forwarding:
         with suppress(HeadwaterError):
             self._tools.progress.moved(self.held, self.position, pressing=True)
             await self._tools.progress.flush()
+        self._tools.progress.end(self.held)
 
     @property
     def waiting_since_us(self) -> int | None:
@@ -187,6 +192,10 @@ class Forwarding:
         if covers(standing.position, place) and await self._source.lost(place):
             return standing.position
         return place
+
+    def _refuse(self) -> None:
+        self._refused = True
+        self._stir.set()
 
     # --- turns ----------------------------------------------------------------------------------------------
 

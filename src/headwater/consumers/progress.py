@@ -4,11 +4,10 @@ Not here: what is written with more than a position (`ledger.settle`).
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from headwater.consumers.ledger import Held, Ledger
-from headwater.errors import Conflict
 from headwater.model.position import Vector
 
 
@@ -25,14 +24,19 @@ class Progress:
         self._every, self._leisure = every, leisure
         self._waiting: dict[str, tuple[Held, Vector]] = {}
         self._writing: Collection[str] = frozenset[str]()
-        self._refused: set[Held] = set()
+        self._begun: dict[Held, Callable[[], None]] = {}
         self._pressing, self._turn = asyncio.Event(), asyncio.Lock()
 
+    def begin(self, held: Held, refused: Callable[[], None]) -> None:
+        """Take a consumer in. `refused` is called when its position is not taken: load it anew."""
+        self._begun[held] = refused
+
+    def end(self, held: Held) -> None:
+        """Let go of a consumer."""
+        self._begun.pop(held, None)
+
     def moved(self, held: Held, position: Vector, *, pressing: bool) -> None:
-        """Take note of a position. Raises: Conflict when an earlier one was refused: load anew."""
-        if held in self._refused:
-            self._refused.discard(held)
-            raise Conflict("The consumer has changed hands, or was let begin anew.", code="consumer.reset")
+        """Take note of a position."""
         self._waiting[held.consumer_id] = held, position
         if pressing:
             self._pressing.set()
@@ -43,7 +47,6 @@ class Progress:
         What is being written just now is over then, so that it does not come after.
         """
         self._waiting.pop(held.consumer_id, None)
-        self._refused.discard(held)
         if held.consumer_id in self._writing:
             async with self._turn:
                 pass
@@ -62,7 +65,9 @@ class Progress:
                 raise
             finally:
                 self._writing = frozenset[str]()
-            self._refused |= {held for held, _ in waiting.values() if held.consumer_id not in written}
+            for held, _ in waiting.values():
+                if held.consumer_id not in written and held in self._begun:
+                    self._begun[held]()
 
     async def keep(self) -> None:
         """Write once, when it is time; call it again and again."""
