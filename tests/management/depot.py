@@ -33,6 +33,8 @@ class DepotSettings(TargetSettings):
     """Ways in, the first that opens is taken."""
     level: int = 0
     """How high, in metres."""
+    cellar: bool = False
+    """Whether it may be below the ground, where tenants have no business."""
 
 
 class LedgerSettings(TargetSettings):
@@ -70,6 +72,7 @@ class Depots:
                 open=self.open,
                 schemes=("depot",),
                 guarantee="at least once",
+                reserved=frozenset({"cellar"}),
             ),
             Kind(
                 name="ledger",

@@ -200,6 +200,23 @@ async def test_p12_a_tenant_sees_and_changes_its_own_targets_only(here: Office) 
         await here.target(a, external_id="b")
 
 
+async def test_p12_a_tenant_does_not_set_what_leads_elsewhere(here: Office) -> None:
+    """Nor does it change a target for which somebody else has set it, except by taking it out."""
+    below = {"url": "depot://host", "cellar": True}
+    service, a = here.services.targets, tenant("a")
+    with pytest.raises(Forbidden):
+        await here.target(a, settings=below)
+    own = await here.target(a, settings={"url": "depot://host", "cellar": False})
+    with pytest.raises(Forbidden):
+        await service.change(a, own.id, TargetChange(settings={"cellar": True}))
+    given = await here.target(ADMIN, settings=below, external_id="a")
+    with pytest.raises(Forbidden):
+        await service.change(a, given.id, TargetChange(settings={"url": "depot://another"}))
+    await service.change(a, given.id, TargetChange(name="mine"))
+    changed = await service.change(a, given.id, TargetChange(settings={"cellar": None}))
+    assert "cellar" not in changed.settings
+
+
 async def test_running_processes_notice_each_change(here: Office) -> None:
     """The revision counts up, also for a check: consumers that stand still try again at once."""
     seen = [await here.revision("consumers")]

@@ -87,6 +87,7 @@ def test_without_a_key_nothing_is_signed() -> None:
         {"timeout": "1h"},
         {"give_up_after": "1s"},
         {"concurrency": 0},
+        {"ca": "secret-words"},
     ],
 )
 def test_settings_that_cannot_be_are_refused(given: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Row, delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headwater.errors import Halt, InUse, Invalid, NotFound, Retry
+from headwater.errors import Forbidden, Halt, InUse, Invalid, NotFound, Retry
 from headwater.kit.clock import Clock, from_us, iso
 from headwater.kit.ids import new_id
 from headwater.management import listing, schemas, target_settings
@@ -99,6 +99,7 @@ class Targets:
         external_id = own_external_id(caller, new.external_id) or None
         kind, given = self._chosen(new)
         settings = target_settings.checked(kind, given)
+        _require_no_reserved(caller, kind, settings)
         if new.reuse:
             async with self._database.read() as connection:
                 if (same := await self._same(connection, kind, given, external_id)) is not None:
@@ -144,7 +145,7 @@ class Targets:
             return self._shown(await visible(connection, caller, target_id))
 
     async def change(self, caller: Caller, target_id: str, change: TargetChange) -> TargetView:
-        """Change a target; its consumers go on with it at once. Raises: NotFound, Invalid."""
+        """Change a target; its consumers go on with it at once. Raises: NotFound, Invalid, Forbidden."""
         caller.require(Permission.ADMIN)
         async with self._database.read() as connection:
             row = await visible(connection, caller, target_id)
@@ -153,6 +154,7 @@ class Targets:
             kind = self.kind_of(row)
             given = target_settings.merged(self._opened(row), change.settings)
             settings = target_settings.checked(kind, given)
+            _require_no_reserved(caller, kind, settings)
             public, secret = target_settings.split(kind, given)
             values |= {
                 "settings": to_json(public),
@@ -287,6 +289,20 @@ class Targets:
             created_at=from_us(row.created_us),
             updated_at=from_us(row.updated_us),
         )
+
+
+def _require_no_reserved(caller: Caller, kind: Kind, settings: TargetSettings) -> None:
+    """Raise Forbidden where a tenant's key would set what is not for tenants to set (P12)."""
+    if caller.external_id is None:
+        return
+    declared = type(settings).model_fields
+    for name in sorted(kind.reserved):
+        if getattr(settings, name) != declared[name].default:
+            raise Forbidden(
+                f"This API key is bound to one tenant, and `{name}` is not for tenants to set.",
+                code="key.tenant",
+                fix=f"Leave settings.{name} out, or use a key that is not bound to a tenant.",
+            )
 
 
 async def visible(connection: AsyncConnection, caller: Caller, target_id: str) -> Row[Any]:

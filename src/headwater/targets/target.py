@@ -171,6 +171,9 @@ class Kind:
     guarantee: str = "at least once"
     """What a user can count on, in a few words."""
     streams: frozenset[Stream] = field(default_factory=lambda: frozenset(Stream))
+    reserved: frozenset[str] = frozenset()
+    """Settings that a key bound to a tenant must leave at their default: they lead where it has no business
+    (P12)."""
     setup: Callable[[Any], str] | None = None
     """Makes the text, such as SQL, by which a person prepares the place for these settings, or sees what is
     made there; None where there is nothing to prepare."""

@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -71,10 +70,11 @@ class Pusher:
     """Connections to the addresses of one user."""
 
     def __init__(
-        self, *, connections: int, timeout: timedelta, allow_private: bool, ca_file: Path | None = None
+        self, *, connections: int, timeout: timedelta, allow_private: bool, ca: str | None = None
     ) -> None:
-        """Open without connecting, in a running event loop. Raises: OSError when `ca_file` cannot be read."""
-        context = ssl.create_default_context(cafile=None if ca_file is None else str(ca_file))
+        """Open without connecting, in a running event loop. `ca` are the certificates to trust, as PEM text;
+        None: those that the system trusts."""
+        context = ssl.create_default_context(cadata=ca)
         connector = aiohttp.TCPConnector(
             limit=connections,
             ssl=context,

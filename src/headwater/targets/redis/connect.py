@@ -11,7 +11,6 @@ from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from headwater.errors import Halt
 from headwater.targets.redis.settings import RedisSettings
 
 Client = Redis | RedisCluster
@@ -30,7 +29,7 @@ class Pipe(Protocol):
 
 
 def client(settings: RedisSettings) -> Client:
-    """Return a client. Raises: Halt when `ca_file` cannot be read."""
+    """Return a client."""
     url, seconds = settings.url.reveal(), settings.timeout.total_seconds()
     options: dict[str, Any] = {
         "socket_timeout": seconds,
@@ -38,14 +37,8 @@ def client(settings: RedisSettings) -> Client:
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
     }
-    if settings.ca_file is not None:
-        if not settings.ca_file.is_file():
-            raise Halt(
-                "The file that ca_file names is not there.",
-                code="target.unusable",
-                fix="Put the certificates on the machine that runs Headwater, or correct ca_file.",
-            )
-        options["ssl_ca_certs"] = str(settings.ca_file)
+    if settings.ca is not None:
+        options["ssl_ca_data"] = settings.ca
     made = cast(Any, RedisCluster if settings.cluster else Redis)
     return made.from_url(url, **options)
 

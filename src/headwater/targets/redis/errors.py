@@ -41,7 +41,7 @@ def _unreachable(error: BaseException) -> HeadwaterError:
         return Retry(
             "There is no safe connection to Redis.",
             code="target.certificate",
-            fix="Look at the certificate; where a private authority signed it, name its file as ca_file.",
+            fix="Look at the certificate; where a private authority signed it, give that one's as ca.",
             context=_context(error),
         )
     return Retry(

@@ -1,7 +1,7 @@
 """What a user may choose of a Redis target."""
 
+import ssl
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -29,6 +29,14 @@ def _address(url: Secret) -> Secret:
     return url
 
 
+def _certificates(text: str) -> str:
+    try:
+        ssl.create_default_context(cadata=text)
+    except (ssl.SSLError, ValueError):
+        raise ValueError("must be certificates as PEM text") from None
+    return text
+
+
 class RedisSettings(TargetSettings):
     """Where Redis is, and how records and events lie there."""
 
@@ -40,9 +48,9 @@ class RedisSettings(TargetSettings):
     """Whether it is a Redis Cluster. The URL then names any of its nodes, which tells the others; there is
     only database 0. Set wrongly, nothing is written and the health says so."""
 
-    ca_file: Path | None = None
-    """PEM file with the certificates to trust for `rediss://`, on the machine that runs Headwater. Default:
-    the system's. A server with a certificate of another authority is not reached without it."""
+    ca: Annotated[str, AfterValidator(_certificates)] | None = Field(default=None, max_length=100_000)
+    """Certificates to trust for `rediss://`, PEM text. Default: those that the system trusts. A server with a
+    certificate of another authority is not reached without it."""
 
     prefix: str = Field(default="headwater", min_length=1, max_length=100, pattern=r"^[^\s{}]+$")
     """First part of every key written; nothing outside `<prefix>:` is touched. Another prefix is another
@@ -84,8 +92,8 @@ class RedisSettings(TargetSettings):
             raise ValueError(
                 "ttl goes with the layout `key` only: the fields of a hash live as long as it does"
             )
-        if self.ca_file is not None and not self.url.reveal().startswith("rediss:"):
-            raise ValueError("ca_file goes with a URL that begins with rediss:// only")
+        if self.ca is not None and not self.url.reveal().startswith("rediss:"):
+            raise ValueError("ca goes with a URL that begins with rediss:// only")
         if self.cluster and urlsplit(self.url.reveal()).path.strip("/") not in ("", "0"):
             raise ValueError("a cluster has database 0 only")
         return self

@@ -17,5 +17,6 @@ WEBHOOK = Kind(
     open=WebhookTarget,
     schemes=("https", "http"),
     guarantee="at least once; a repeat carries the same webhook-id",
+    reserved=frozenset({"allow_private"}),
 )
 """The kind, as `table` names it."""

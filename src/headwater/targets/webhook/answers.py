@@ -56,7 +56,7 @@ _FAILED = {
         Sense.LATER,
         code="target.certificate",
         reason="There is no safe connection to the endpoint.",
-        fix="Look at its certificate; where a private authority signed it, name that one's file as ca_file.",
+        fix="Look at its certificate; where a private authority signed it, give that one's as ca.",
     ),
     Failure.BROKEN: Answer(
         Sense.LATER,

@@ -1,7 +1,7 @@
 """What a user may choose of a webhook target."""
 
+import ssl
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -62,6 +62,14 @@ def _headers(headers: dict[str, Secret]) -> dict[str, Secret]:
     return headers
 
 
+def _certificates(text: str) -> str:
+    try:
+        ssl.create_default_context(cadata=text)
+    except (ssl.SSLError, ValueError):
+        raise ValueError("must be certificates as PEM text") from None
+    return text
+
+
 class WebhookSettings(TargetSettings):
     """Where messages are pushed, and how."""
 
@@ -106,6 +114,5 @@ class WebhookSettings(TargetSettings):
     """Whether the address may lead to this machine or into a private network. Default: no, since whoever
     may make a target could reach what is meant to be out of reach."""
 
-    ca_file: Path | None = None
-    """PEM file with the certificates to trust for `https://`, on the machine that runs Headwater. Default:
-    the system's."""
+    ca: Annotated[str, AfterValidator(_certificates)] | None = Field(default=None, max_length=100_000)
+    """Certificates to trust for `https://`, PEM text. Default: those that the system trusts."""

@@ -87,19 +87,12 @@ class WebhookTarget:
     def _pusher_open(self) -> Pusher:
         if self._pusher is None:
             settings = self._settings
-            try:
-                self._pusher = Pusher(
-                    connections=settings.concurrency,
-                    timeout=settings.timeout,
-                    allow_private=settings.allow_private,
-                    ca_file=settings.ca_file,
-                )
-            except OSError as error:
-                raise Halt(
-                    "The file that ca_file names cannot be read, or holds no certificates.",
-                    code="target.unusable",
-                    fix="Put the certificates on the machine that runs Headwater, or correct ca_file.",
-                ) from error
+            self._pusher = Pusher(
+                connections=settings.concurrency,
+                timeout=settings.timeout,
+                allow_private=settings.allow_private,
+                ca=settings.ca,
+            )
         return self._pusher
 
     def _pause(self, answers: Iterable[Answer]) -> None:
