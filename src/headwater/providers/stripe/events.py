@@ -43,9 +43,12 @@ _NO_OBJECT = frozenset({"invoice.upcoming"})
 _DELETED = ".deleted"
 
 
+_NOTHING = msgspec.Raw(b"null")
+
+
 class _Data(msgspec.Struct):
-    object: msgspec.Raw | None = None
-    previous_attributes: msgspec.Raw | None = None
+    object: msgspec.Raw = _NOTHING
+    previous_attributes: msgspec.Raw = _NOTHING
 
 
 class _Related(msgspec.Struct):
@@ -76,10 +79,8 @@ class _Object(msgspec.Struct):
 
     object: str = ""
     id: str | None = None
-    customer: msgspec.Raw | None = None
-    account: msgspec.Raw | None = None
-    value_list: str | None = None
-    setup_intent: str | None = None
+    customer: msgspec.Raw = _NOTHING
+    account: msgspec.Raw = _NOTHING
 
 
 class _Written(msgspec.Struct):
@@ -108,21 +109,21 @@ def news_of(event: Event, account: str | None = None, *, late: bool = False) -> 
         related = event.related_object
         kind = _kind(related.type.removeprefix("v2.core."), None)
         return [] if kind is None else [News(collection=kind.name, id=related.id)]
-    raw = event.data and event.data.object
-    if event.data is None or raw is None:
+    if event.data is None:
         return []
-    found = _decoded(bytes(raw))
+    raw = bytes(event.data.object)
+    found = _decoded(raw)
     if found is None or not found.id:
         return []
     owners = {"customer": _id_of(found.customer), "account": _id_of(found.account)}
     kind = _kind(found.object, owners)
     foreign = event.account is not None and event.account != account
     if kind is None:
-        told = [] if foreign else _told(bytes(raw), found.object)
+        told = [] if foreign else _told(raw, found.object)
     elif foreign and kind.name not in _OF_PLATFORM:
         return []
     else:
-        told = [_news(event, kind, bytes(raw), found.id, late=late or foreign)]
+        told = [_news(event, kind, raw, found.id, late=late or foreign)]
     return told
 
 
@@ -149,9 +150,9 @@ def _parent(event: Event, kind: Kind, raw: bytes) -> str | None:
     """Return the id of an object's parent: also the one that it had before, as of a detached card."""
     if kind.owner is None:
         return None
-    before = event.data and event.data.previous_attributes
-    for source in (raw, bytes(before) if before is not None else b"{}"):
-        members = jsonbytes.members(source)
+    before = b"{}" if event.data is None else bytes(event.data.previous_attributes)
+    for source in (raw, before):
+        members = jsonbytes.members(source) if source[:1] == b"{" else {}
         if kind.owner in members and (found := _id_of(msgspec.Raw(members[kind.owner]))):
             return found
     return event.account if kind.owner == "account" else None
@@ -182,10 +183,8 @@ def _decoded(raw: bytes) -> _Object | None:
         return None
 
 
-def _id_of(raw: msgspec.Raw | None) -> str | None:
+def _id_of(raw: msgspec.Raw) -> str | None:
     """Return an id, also of an object that was written out in its place."""
-    if raw is None:
-        return None
     try:
         value = msgspec.json.decode(raw, type=str | _Written | None)
     except (msgspec.DecodeError, UnicodeDecodeError):
