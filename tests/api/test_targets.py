@@ -40,6 +40,15 @@ async def test_a_target_by_its_url_and_used_again(server: Server) -> None:
     assert await server.call("POST", "/v1/targets", 200, json=body) == made
 
 
+async def test_how_a_target_is_prepared(server: Server) -> None:
+    """By its kind and settings; nothing where there is nothing to do."""
+    depot = await server.call("POST", "/v1/targets", 201, json=TARGET)
+    ledger = await server.call("POST", "/v1/targets", 201, json={"url": "ledger://book"})
+    assert await server.get(f"/v1/targets/{depot['id']}/setup") == {"setup": "BUILD a;\nPAINT a;"}
+    assert await server.get(f"/v1/targets/{ledger['id']}/setup") == {"setup": None}
+    await server.refused("GET", "/v1/targets/x/setup", 404, "target.not_found")
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -101,3 +101,13 @@ def test_a_list_by_kind(headwater: Headwater, world: World) -> None:
     """The server narrows it."""
     headwater("target", "list", "--kind", "depot", "--external-id", "o")
     assert "/v1/targets?limit=100&kind=depot&external_id=o" in [path for _, path, _ in world.requests]
+
+
+def test_how_a_target_is_prepared(headwater: Headwater, world: World) -> None:
+    """The text alone on stdout, so that it can be piped to where it belongs."""
+    answers = [{"setup": "CREATE TABLE a;\nCREATE TABLE b;"}, {"setup": "CREATE TABLE a;"}, {"setup": None}]
+    world.answers[f"/v1/targets/{uuid(300)}/setup"] = [(200, one) for one in answers]
+    assert headwater("target", "setup", "Warehouse").out == "CREATE TABLE a;\nCREATE TABLE b;\n"
+    assert headwater("target", "setup", "Warehouse", "--json").json == {"setup": "CREATE TABLE a;"}
+    nothing = headwater("target", "setup", "Warehouse")
+    assert (nothing.out, "Nothing has to be prepared" in nothing.err) == ("", True)

@@ -72,6 +72,7 @@ class Depots:
                 open=self.open,
                 schemes=("depot",),
                 guarantee="at least once",
+                setup=lambda settings: f"BUILD {settings.shelf};\nPAINT {settings.shelf};",
                 reserved=frozenset({"cellar"}),
             ),
             Kind(

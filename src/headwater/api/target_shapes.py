@@ -72,3 +72,9 @@ class TargetShape(Answer):
             created_at=iso(target.created_at),
             updated_at=iso(target.updated_at),
         )
+
+
+class SetupShape(Answer):
+    """What a person runs at the target before it is written, such as SQL; null where that is nothing."""
+
+    setup: str | None

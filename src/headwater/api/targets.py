@@ -10,7 +10,7 @@ from headwater.api.parts import Here
 from headwater.api.shapes import Listed, listed
 from headwater.api.strict import JSON_TYPES, media_types
 from headwater.api.target_inputs import TargetInput, TargetPatch
-from headwater.api.target_shapes import TargetKindShape, TargetShape
+from headwater.api.target_shapes import SetupShape, TargetKindShape, TargetShape
 from headwater.management.targets import NewTarget, TargetChange
 
 router = APIRouter(prefix="/v1", tags=["targets"])
@@ -96,3 +96,13 @@ async def check_target(parts: Here, caller: Admin, target_id: str) -> object:
     Consumers that stand still because of it try again at once.
     """
     return TargetShape.of(await parts.services.targets.check(caller, target_id))
+
+
+@router.get(
+    "/targets/{target_id}/setup",
+    response_model=SetupShape,
+    responses={409: {"description": "This release does not know the kind of the target."}},
+)
+async def get_target_setup(parts: Here, caller: Reader, target_id: str) -> object:
+    """Read how a person prepares the place for a target, where Headwater is not to do that itself."""
+    return SetupShape(setup=await parts.services.targets.setup(caller, target_id))

@@ -164,6 +164,20 @@ def check(target: options.TargetName, json: options.Json = False) -> None:
         raise typer.Exit(Exit.FAILED)
 
 
+@commands.command("setup")
+def setup(target: options.TargetName, json: options.Json = False) -> None:
+    """Print what a person runs at the target before it is written: the CREATE TABLE, say."""
+    client = connect()
+    found = choosing.target(client, target)
+    answer = client.get(path("v1", "targets", found["id"], "setup"))
+    if json:
+        show.document(answer)
+    elif answer["setup"] is None:
+        show.note(f"Nothing has to be prepared for {found['name']}.")
+    else:
+        print(show.literal(answer["setup"]))
+
+
 @commands.command("delete")
 def delete(target: options.TargetName, yes: options.Yes = False) -> None:
     """Forget a target that no consumer writes to. What was written stays there."""

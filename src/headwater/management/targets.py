@@ -179,6 +179,18 @@ class Targets:
         health = await self._try(kind, target_settings.checked(kind, self._opened(row)), row)
         return await self._write(caller, target_id, {"health": to_json(health)})
 
+    async def setup(self, caller: Caller, target_id: str) -> str | None:
+        """Return the text, such as SQL, by which a person prepares the place for a target; None for none.
+
+        Raises: NotFound.
+        """
+        caller.require(Permission.READ)
+        async with self._database.read() as connection:
+            row = await visible(connection, caller, target_id)
+        kind = self.kind_of(row)
+        settings = target_settings.checked(kind, self._opened(row))
+        return None if kind.setup is None else kind.setup(settings)
+
     async def delete(self, caller: Caller, target_id: str) -> None:
         """Forget a target and its secrets; what was written stays there. Raises: NotFound, InUse."""
         caller.require(Permission.ADMIN)
