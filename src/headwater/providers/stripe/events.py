@@ -92,6 +92,8 @@ class _Written(msgspec.Struct):
 def read_event(raw: bytes) -> Event:
     """Decode an event. Raises: Reject (`item.unreadable`) for what is none."""
     try:
+        if not raw.isascii():
+            raw.decode("utf-8")  # the decoder does not look into what it skips
         return msgspec.json.decode(raw, type=Event)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Reject("It is not an event of Stripe.", code="item.unreadable") from error
