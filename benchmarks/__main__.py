@@ -1,8 +1,8 @@
 """`python -m benchmarks [--quick] [--engine sqlite|postgres] [workload…]`: measure, print, write the file.
 
 Workloads: `engine` (below HTTP), `sync` (from end to end), `read` (streams over HTTP), `pull` (consumers over
-HTTP), `memory`, `growth`, `idle`. Without a name all are run. What was measured replaces its lines in the
-file; a quick run writes none unless it is told where.
+HTTP), `forward` (managed consumers), `memory`, `growth`, `idle`. Without a name all are run. What was
+measured replaces its lines in the file; a quick run writes none unless it is told where.
 """
 
 import argparse
@@ -12,12 +12,12 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import at_engine, idle, pulling, results, through_http
+from benchmarks import at_engine, forwarding, idle, pulling, results, through_http
 from benchmarks.databases import Place, place
 from benchmarks.objects import World
 from benchmarks.results import Result
 
-WORKLOADS = ("engine", "sync", "read", "pull", "memory", "growth", "idle")
+WORKLOADS = ("engine", "sync", "read", "pull", "forward", "memory", "growth", "idle")
 
 
 async def quick(place: Place, wanted: Sequence[str], records: int = 20_000) -> AsyncGenerator[list[Result]]:
@@ -30,6 +30,8 @@ async def quick(place: Place, wanted: Sequence[str], records: int = 20_000) -> A
         yield await through_http.reading(place, records, 1)
     if "pull" in wanted:
         yield await pulling.pulling(place, records, 1)
+    if "forward" in wanted:
+        yield await forwarding.forwarding(place, records, 1)
     if "memory" in wanted:
         yield await through_http.memory(place, records)
     if "growth" in wanted:
@@ -53,6 +55,8 @@ async def full(place: Place, wanted: Sequence[str], records: int = 100_000) -> A
         yield await through_http.reading(place, records, 3)
     if "pull" in wanted:
         yield await pulling.pulling(place, records, 3)
+    if "forward" in wanted:
+        yield await forwarding.forwarding(place, records, 3)
     if "memory" in wanted:
         yield await through_http.memory(place, records)
         yield await through_http.memory(place, many)

@@ -1,7 +1,9 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -102,3 +104,16 @@ def test_metrics_of_two_processes_do_not_meet() -> None:
     ):
         assert line in text
     assert "acme" not in other.render().decode()
+
+
+def test_every_metric_is_documented_and_no_other() -> None:
+    """docs/reference/metrics.md lists them all, by the names under which they are scraped."""
+    page = (Path(__file__).parent.parent / "docs/reference/metrics.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^\| `(headwater_\w+)`", page, re.MULTILINE))
+    families = telemetry.metrics().registry.collect()
+    made = {
+        {"counter": f"{one.name}_total", "info": f"{one.name}_info"}.get(one.type, one.name)
+        for one in families
+        if one.name.startswith("headwater")
+    }
+    assert listed == made
