@@ -5,7 +5,16 @@ from typing import Annotated, Any
 
 import typer
 
-from headwater.cli import choosing, dead_letters, following, inputs, options, show, targets
+from headwater.cli import (
+    choosing,
+    dead_letters,
+    following,
+    http_consumers,
+    inputs,
+    options,
+    show,
+    targets,
+)
 from headwater.cli.client import Client, path
 from headwater.cli.connection import connect
 from headwater.cli.credentials import trouble
@@ -13,6 +22,7 @@ from headwater.cli.failures import Exit, Failure
 
 commands = options.group("Who reads the streams: forwarded to a target, or fetched over HTTP.")
 commands.add_typer(dead_letters.commands, name="dead-letters")
+commands.add_typer(http_consumers.commands, name="http")
 
 
 @commands.command("create")
