@@ -1,9 +1,10 @@
 """A long list read in parts at once: its time is cut into parts, and what a page leaves unread is cut again.
 
 A list has one order, newest first, and only says what comes after an object; but it takes a filter by
-`created`, so that its parts can be read side by side, as fast as the budget allows. Parts are made only while
-there are fewer than are read at once: each costs a page that is not full. The lowest part has no lower end,
-and the highest none above, so nothing is left out whatever its time.
+`created`, so that its parts can be read side by side, as fast as the budget allows. Each part costs a page
+that is not full, so there are never more than are read at once, and not more than pages were read: a short
+list is not cut at all. The lowest part has no lower end, and the highest none above, so nothing is left out
+whatever its time.
 
 Source: https://docs.stripe.com/api/customers/list (`created`). Estuary's source-stripe-native reads in the
 same way. Read 2026-11-24.
@@ -70,6 +71,7 @@ async def read_in_parts(
     Raises: Retry, Halt; what was yielded before counts.
     """
     parts, floor = _unread(resume)
+    answered = len(parts) - 1
     running: dict[asyncio.Task[Listed], Part] = {}
     try:
         while parts or running:
@@ -85,10 +87,11 @@ async def read_in_parts(
                 except PlaceLost:
                     parts.insert(0, part.without_place())
                     continue
-                if listed.has_more and floor is None:
+                answered += 1
+                wanted = min(AT_ONCE, answered) - len(parts) - len(running)
+                if listed.has_more and wanted > 1 and floor is None:
                     account = await own_account(http)
                     floor = (account and account.created) or _FOUNDED
-                wanted = max(1, AT_ONCE - len(parts) - len(running))
                 parts += part.rest(listed, wanted, floor or _FOUNDED)
                 yield listed.page(_resume([*running.values(), *parts], floor))
     finally:
