@@ -81,7 +81,7 @@ class FeedRun:
                 f" {self.feed.reaches.days} days. It catches up by itself; were it to stand still longer, all"
                 " collections would have to be listed anew."
             )
-            self.attempts.note("reach", HealthStatus.WARN, "feed.behind", text)
+            self.attempts.note("reach", HealthStatus.WARN, code="feed.behind", text=text)
 
     async def _list_anew(self) -> None:
         """Note where the feed is now, then list every collection again: nothing is missed in between."""
