@@ -20,7 +20,7 @@ from headwater.providers.provider import Collection, Provider
 from headwater.providers.stripe import access, parts
 from headwater.providers.stripe.events import READINGS
 from headwater.providers.stripe.feed import feed
-from headwater.providers.stripe.kinds import KINDS, Kind, Seen
+from headwater.providers.stripe.kinds import FIELDS, KINDS, Kind, Seen
 from headwater.providers.stripe.webhook import webhook
 
 _FED = frozenset({Seen.FEED, Seen.FEED_AND_LISTING, Seen.FEED_BUT_CREATION})
@@ -53,7 +53,7 @@ def _collection(kind: Kind) -> Collection:
         poll_every=_BRISKLY if kind.seen in _BY_CREATION else _SLOWLY,
         sweep_every=_SWEEP_EVERY.get(kind.seen, _SAFETY_NET),
         volatile=kind.volatile,
-        fields=kind.fields,
+        fields=FIELDS[kind.name],
     )
 
 

@@ -8,7 +8,10 @@ stripe/openapi publishes. Read 2026-11-24.
 
 from dataclasses import dataclass, field
 from enum import Enum
+from importlib.resources import files
 from typing import Any
+
+import orjson
 
 
 class Seen(Enum):
@@ -51,7 +54,13 @@ class Kind:
     by_default: bool = True
     scope: str = ""
     """The permission of a restricted key that it takes, as the dashboard names it."""
-    fields: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+FIELDS: dict[str, dict[str, Any]] = orjson.loads(
+    files("headwater.providers.stripe").joinpath("fields.json").read_bytes()
+)
+"""The members of each collection's objects, with their types: from the OpenAPI document of 2025-10-15 (MIT,
+see LICENSE). Later versions of the API add members; they are kept as all others."""
 
 
 def _kind(name: str, path: str, description: str, *, readable: bool = True, **more: Any) -> Kind:
