@@ -135,6 +135,22 @@ async def test_answers_of_consumers_and_targets(server: Server) -> None:
     golden("dead_letters", letters | {"cursor": "…"})
 
 
+async def test_answers_of_consumers_over_http(server: Server) -> None:
+    """The consumer, a batch of its messages, what became of their tokens."""
+    view = await server.office.sync(external_id="org_42")
+    slot = await server.office.slot(view.sync.id)
+    await server.office.write(slot, "c1", {"name": "Ada"}, created_us=START_US, origin=Origin.BACKFILL)
+    given = {"stream": "events", "filters": {"collection_id": "crm:*"}, "external_id": "org_42"}
+    consumer = await server.call("POST", "/v1/http-consumers", 201, json=given)
+    golden("http_consumer", consumer)
+    path = f"/v1/http-consumers/{consumer['id']}"
+    batch = await server.call("POST", f"{path}/next", json={"batch_size": 10})
+    tokens = [message["ack_token"] for message in batch["data"]]
+    batch["data"][0]["ack_token"] = batch["data"][0]["event"]["event_id"] = "…"
+    golden("next", batch)
+    golden("acked", await server.call("POST", f"{path}/ack", json={"ack_tokens": [*tokens, "used"]}))
+
+
 async def test_answers_of_the_streams(server: Server) -> None:
     """A page of each stream; cursors are opaque and left out."""
     view = await server.office.sync(external_id="org_42")
