@@ -59,6 +59,8 @@ PULL_ONLY = frozenset(
 """Members of a pull request that is read alone."""
 _CLOSED_BY = frozenset({"closed_by"})
 """Some answers about an issue have it and some do not."""
+_ENDS = frozenset({"head", "base"})
+"""They hold their repositories whole, down to the number of stars. A push moves `updated_at`, too."""
 _PROTECTION = frozenset({"protection", "protection_url"})
 
 
@@ -189,7 +191,7 @@ _ISSUES = Listing(
 )
 _PULLS = Listing(
     path=_in("/pulls"),
-    fields=_NUMBERED,
+    fields=replace(_NUMBERED, volatile=_ENDS),
     order=Order.NEWEST,
     params={"state": "all", "sort": "updated", "direction": "desc"},
 )
@@ -245,7 +247,7 @@ def collections(selection: Selection) -> tuple[Collection, ...]:
             "pull_request",
             "Pull requests. Id: the number.",
             _PULLS,
-            single(_at("/pulls"), _NUMBERED, drop=PULL_ONLY),
+            single(_at("/pulls"), _PULLS.fields, drop=PULL_ONLY),
             read_all=_all(_PULLS_MADE),
             sweep_every=_DAILY,
         ),
