@@ -27,6 +27,10 @@ _HOOKS = re.compile(r"/hooks(/.*)?")
 _ORG_HOOKS = re.compile(r"/orgs/([^/]+)/hooks(/.*)?")
 
 
+_SERVER = "/api/v3"
+"""Where an Enterprise Server has the API; here it is there, too."""
+
+
 class Api:
     """The app."""
 
@@ -40,7 +44,7 @@ class Api:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         request = Request(scope, receive)
-        path = scope["raw_path"].partition(b"?")[0].decode("ascii")
+        path = scope["raw_path"].partition(b"?")[0].decode("ascii").removeprefix(_SERVER)
         body = await request.body()
         if path.startswith("/_control/"):
             answer = await self._control.answer(request.method, path, dict(request.query_params), body)

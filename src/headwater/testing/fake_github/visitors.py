@@ -8,12 +8,13 @@ import secrets
 import time
 from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -67,7 +68,7 @@ class Visitors:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._key = generate_private_key(public_exponent=65537, key_size=2048)
+        self._key = _app_key()
         self._tokens: dict[str, _Issued] = {}
         self.people = {TOKEN: Visitor(kind="user", account="user/octocat")}
         self.installations = {7: Installation(7)}
@@ -123,6 +124,12 @@ class Visitors:
             return False
         in_time = begins <= now + _SKEW and now < ends <= now + _LONGEST + _SKEW
         return algorithm == "RS256" and str(said.get("iss")) == APP_ID and in_time
+
+
+@cache
+def _app_key() -> RSAPrivateKey:
+    """Return the App's key. To make one takes a while: all fakes of a process share it."""
+    return generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def _decoded(part: str) -> bytes:
