@@ -4,12 +4,15 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 from tests.consumers.counter import Counter, bodies, ids_of, open_counter, tokens
 from tests.management.office import ADMIN, Office, office
 
 from headwater.consumers.holding import MOST_HELD
 from headwater.errors import Gone, NotFound, TooMany
 from headwater.model.position import Stream
+from headwater.store import schema
+from headwater.streams import reading
 
 EVERY = [Stream.EVENTS, Stream.RECORDS]
 
@@ -309,6 +312,23 @@ async def test_p4_an_old_event_that_is_out_survives_retention(here: Office) -> N
     assert (dead.code, dead.upstream_id, dead.payload) == ("consumer.gap", "a", b"")
 
 
+async def test_p11_an_event_lost_while_it_was_out_does_not_hold_up_the_next(here: Office) -> None:
+    """It was young when it was handed out, and nobody asked for days: it is told to be lost, by its place."""
+    counter = await open_counter(here, ack_wait=timedelta(days=7.5))
+    await counter.write("a", n=1)
+    await counter.next()
+    async with here.database.write() as connection:  # PostgreSQL's clock says that it is years old
+        await connection.execute(update(schema.outstanding).values(payload=None))
+    await counter.pass_time(3 * 86_400)
+    await counter.write("a", n=2)
+    assert (await counter.next()).messages == []
+    await counter.pass_time(5 * 86_400)
+    await here.engine.trim(here.clock.now_us() - 7 * 86_400_000_000, 100)
+    assert [body["data"]["n"] for body in bodies(await counter.next())] == [2]
+    (dead,) = await here.rows("dead_letters")
+    assert (dead.code, dead.payload) == ("consumer.gap", b"")
+
+
 async def test_a_record_that_changes_all_the_time_holds_the_stream_up_at_last(here: Office) -> None:
     """So that what is held back of it stays bounded; nothing is lost."""
     counter = await open_counter(here)
@@ -399,6 +419,28 @@ async def test_a_wait_ends_with_a_message(here: Office) -> None:
     await queued(counter)
     await counter.ack(*tokens(taken))
     assert [body["data"]["n"] for body in bodies(await waiting)] == [2]
+
+
+async def test_a_wait_ends_when_its_time_is_over(here: Office) -> None:
+    """With nothing in its hands."""
+    counter = await open_counter(here)
+    waiting = asyncio.create_task(counter.next(wait=timedelta(milliseconds=50)))
+    await queued(counter)
+    here.clock.move(1)
+    assert (await waiting).messages == []
+
+
+async def test_a_wait_goes_on_through_a_long_stretch_that_nobody_wants(
+    here: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One look at the stream is bounded; a wait takes as many as it needs."""
+    monkeypatch.setattr(reading, "_SCAN", 4)
+    monkeypatch.setattr(reading, "_AT_LEAST", 2)
+    counter = await open_counter(here, filters={"event": ["deleted"]})
+    await counter.write(*(str(number) for number in range(30)))
+    await counter.delete("7")
+    assert (await counter.next(2)).messages == []
+    assert ids_of(await counter.next(2, wait=timedelta(seconds=50))) == ["7"]
 
 
 async def test_a_wait_ends_when_the_process_stops(here: Office) -> None:
