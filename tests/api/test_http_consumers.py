@@ -97,6 +97,17 @@ async def test_messages_are_fetched_and_settled(server: Server, slot: Any) -> No
     await server.refused("GET", f"{path}/next", 422, "request.invalid", params={"wait_for": 60_001})
 
 
+async def test_head_takes_nothing(server: Server, slot: Any) -> None:
+    """A HEAD of what comes next is refused; elsewhere it is a GET without a body."""
+    await server.office.write(slot, "a", {"n": 1})
+    made = await server.call("POST", PATH, 201, json={"stream": "events"})
+    path = f"{PATH}/{made['id']}"
+    answer = await server.client.head(f"{path}/next")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+    assert (await server.client.head(f"{path}/peek")).status_code == 200
+    assert await server.office.rows("outstanding") == []
+
+
 async def test_too_many_waits_are_refused(server: Server) -> None:
     """429, and when to come back."""
     made = await server.call("POST", PATH, 201, json={"stream": "records"})

@@ -44,6 +44,7 @@ def test_a_tiny_quick_run_writes_every_workload(engine: str, tmp_path: Path) -> 
         "floor: bulk insert",
         "page records, engine",
         "read events, HTTP, NDJSON",
+        "take and acknowledge events, 8 workers",
         "memory now",
         "backfill, last",
         "idle",

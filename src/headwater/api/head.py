@@ -1,4 +1,4 @@
-"""HEAD wherever there is GET: the same status and headers, and no body. Routes know nothing of it.
+"""HEAD wherever there is GET: the same status and headers, and no body. Routes know nothing of it, but one.
 
 Source: RFC 9110, 9.3.2 (read 2026-11-24).
 """
@@ -8,6 +8,9 @@ import asyncio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from headwater.kit.tasks import ended
+
+ASKED_BY_HEAD = "headwater.asked_by_head"
+"""In the scope of a GET that was a HEAD: for the route whose GET does something."""
 
 
 class Head:
@@ -31,7 +34,7 @@ class Head:
                 told.set()
 
         async def answer() -> None:
-            await self._app({**scope, "method": "GET"}, receive, sending)
+            await self._app({**scope, "method": "GET", ASKED_BY_HEAD: True}, receive, sending)
 
         async def wait() -> None:
             await told.wait()

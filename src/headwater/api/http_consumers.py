@@ -3,9 +3,10 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from headwater.api.access import Admin, Reader
+from headwater.api.head import ASKED_BY_HEAD
 from headwater.api.http_consumer_shapes import (
     AckedShape,
     BatchSize,
@@ -114,6 +115,8 @@ async def get_next(
     wait_for: Annotated[WaitFor, Query()] = 0,
 ) -> Response:
     """Take messages; wait for one if there is none. Each must be acknowledged within `ack_wait_ms`."""
+    if ASKED_BY_HEAD in request.scope:  # the messages would be taken, and nobody would see them
+        raise HTTPException(405, headers={"Allow": "GET, POST"})
     return await _next(request, parts, caller, consumer_id, batch_size, wait_for)
 
 
