@@ -5,12 +5,14 @@ Nothing else is to be done: the HTTP API, the command line, the console's forms 
 read this table.
 """
 
+from headwater.targets.kafka import KAFKA
+from headwater.targets.nats import NATS
 from headwater.targets.postgres import POSTGRES
 from headwater.targets.redis import REDIS
 from headwater.targets.target import Kind
 from headwater.targets.webhook import WEBHOOK
 
-KINDS: tuple[Kind, ...] = (POSTGRES, REDIS, WEBHOOK)
+KINDS: tuple[Kind, ...] = (KAFKA, NATS, POSTGRES, REDIS, WEBHOOK)
 """By name."""
 
 
