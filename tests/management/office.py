@@ -1,7 +1,7 @@
 """The services of management on a real database, with a clock that tests move and an engine in memory."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from headwater.management.syncs import NewSync
 from headwater.management.targets import NewTarget, TargetView
 from headwater.model.record import Change, EventKind, Origin, Slot
 from headwater.providers.catalogue import Catalogue
+from headwater.providers.provider import Provider
 from headwater.store import schema
 from headwater.store.database import Database
 from headwater.store.vault import Vault, new_key
@@ -137,14 +138,16 @@ class Office:
         return {row.name: row.number for row in await self.rows("revisions")}.get(topic, 0)
 
 
-def office(database: Database, engine: StreamEngine, clock: Hands) -> Office:
+def office(
+    database: Database, engine: StreamEngine, clock: Hands, providers: Sequence[Provider] = (CRM, OTHER)
+) -> Office:
     """Put an office together."""
     vault, api, depots = Vault.with_keys([new_key()]), Api(), Depots()
     made = services(
         database=database,
         engine=engine,
         vault=vault,
-        catalogue=Catalogue((CRM, OTHER)),
+        catalogue=Catalogue(providers),
         check=api.check,
         clock=clock,
         kinds=depots.kinds,

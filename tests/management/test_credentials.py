@@ -4,12 +4,13 @@ import json
 
 import pytest
 from sqlalchemy import update
-from tests.management.office import ADMIN, Office, tenant
+from tests.management.office import ADMIN, Office, office, tenant
 
 from headwater.errors import Forbidden, InUse, Invalid, NotFound
 from headwater.management.credentials import CredentialChange, NewCredential, RateLimit
 from headwater.management.listing import Wanted
 from headwater.model.secret import MASK
+from headwater.providers.github import GITHUB
 from headwater.store import schema
 
 
@@ -236,3 +237,28 @@ async def test_pages_follow_each_other(here: Office) -> None:
     late = await here.credential(token="late")
     page = await here.services.credentials.page(ADMIN, Wanted(limit=2, after_cursor=cursor))
     assert [one.id for one in page.items] == [late.id]
+
+
+@pytest.mark.parametrize(
+    ("properties", "kind"), [({}, "public"), ({"token": "secret"}, "token"), ({"tokn": "secret"}, None)]
+)
+async def test_the_kind_is_the_one_that_the_properties_fit(
+    here: Office, properties: dict[str, str], kind: str | None
+) -> None:
+    """Where a provider has several, and none is named."""
+    here = office(here.database, here.engine, here.clock, (GITHUB,))
+    new = NewCredential(
+        provider="github",
+        kind=None,
+        name=None,
+        properties=properties,
+        rate_limit=None,
+        external_id=None,
+        metadata={},
+    )
+    if kind is None:
+        with pytest.raises(Invalid):
+            await here.services.credentials.put(ADMIN, new)
+    else:
+        made, _ = await here.services.credentials.put(ADMIN, new)
+        assert made.kind == kind

@@ -104,10 +104,9 @@ async def test_what_changes_while_it_is_listed_is_not_missed(github: Opened) -> 
         first = len(seen) == 0
         seen |= {one.id for one in page.observed}
         if first:
+            later = github.world.now() + 1
             for number in range(1, 60):
-                github.world.change(
-                    github.repo, "issue", number, title="Moved", updated_at=github.world.now() + 1
-                )
+                github.world.change(github.repo, "issue", number, title="Moved", updated_at=later)
     assert seen == set(github.world.dump()["issue"])
 
 
@@ -124,9 +123,8 @@ async def test_pull_requests_are_read_until_they_are_known(github: Opened) -> No
     read, found = await changes(github, "pull_request", Since(updated_us=us(now)))
     assert f"{github.repo.id}/{number}" in found
     assert github.asked() - before == 1
-    again, _ = await changes(
-        github, "pull_request", Since(updated_us=us(now), validators=read[-1].validators)
-    )
+    since = Since(updated_us=us(now), validators=read[-1].validators)
+    again, _ = await changes(github, "pull_request", since)
     assert again[0].unchanged
 
 

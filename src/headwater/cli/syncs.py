@@ -13,6 +13,7 @@ from headwater.cli import (
     options,
     progress,
     providers,
+    shorthands,
     show,
     targets,
 )
@@ -27,8 +28,9 @@ Collections = Annotated[
 ]
 
 
-@commands.command("create")
+@commands.command("create", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def create(
+    context: typer.Context,
     provider: Annotated[
         str,
         typer.Argument(metavar="PROVIDER_OR_FILE", help="A provider's name, or a document that makes one."),
@@ -67,10 +69,14 @@ def create(
     ] = False,
     json: options.Json = False,
 ) -> None:
-    """Make a sync; from a document in a file with all it needs, provider and credential, in one go."""
+    """Make a sync; from a document in a file with all it needs, provider and credential, in one go.
+
+    A provider may have options of its own for its config: for github, --repo OWNER/NAME and --org NAME.
+    """
     client = connect()
     if inputs.looks_like_file(provider):
         provider = providers.put(client, provider)["name"]
+    settings = inputs.named(config or (), "--config") | shorthands.config(client, provider, context.args)
     if credential is None:
         body = credentials.wanted(provider, properties, kind=kind, name=name, external_id=external_id)
         credential_id = client.call("POST", "/v1/credentials", body)["id"]
@@ -83,7 +89,7 @@ def create(
         "credential_id": credential_id,
         "name": name,
         "collection_ids": [with_provider(provider, one) for one in collection] if collection else None,
-        "config": inputs.named(config, "--config") if config else None,
+        "config": settings or None,
         "sync_frequency": frequency,
         "max_age_days": max_age_days,
         "rate_share": rate_share,

@@ -129,7 +129,7 @@ class Credentials:
         caller.require(Permission.ADMIN)
         provider = await self._providers.chosen(new.provider)
         external_id = own_external_id(caller, new.external_id)
-        kind = _kind(provider, new.kind)
+        kind = _kind(provider, new.kind, new.properties)
         _refuse_mistakes(new.properties, kind)
         tried = await self._try(provider, kind.name, new.properties)
         account = tried.account or await _fingerprint(kind.name, new.properties)
@@ -193,7 +193,7 @@ class Credentials:
         async with self._database.read() as connection:
             row = await visible(connection, caller, credential_id)
         provider = await self._providers.get(row.provider)
-        kind = _kind(provider, row.kind)
+        kind = _kind(provider, row.kind, {})
         values: dict[str, Any] = {"updated_us": max(self._clock.now_us(), row.updated_us + 1)}
         if change.properties is not None:
             kept = self._opened(row)
@@ -372,11 +372,14 @@ async def _taken(connection: AsyncConnection, row: Row[Any], account: str) -> bo
     return bool(await connection.scalar(select(exists().where(same, table.c.id != row.id))))
 
 
-def _kind(provider: Provider, name: str | None) -> CredentialKind:
+def _kind(provider: Provider, name: str | None, properties: Mapping[str, Any]) -> CredentialKind:
+    """Return the kind of this name; without one, the only one there is, or that the properties fit."""
     kinds = {kind.name: kind for kind in provider.credential_kinds}
-    if name is None and len(kinds) == 1:
-        return next(iter(kinds.values()))
-    if name in kinds:
+    if name is None:
+        fitting = [kind for kind in kinds.values() if len(kinds) == 1 or not _mistakes(properties, kind)]
+        if len(fitting) == 1:
+            return fitting[0]
+    elif name in kinds:
         return kinds[name]
     raise Invalid(
         "The credential's kind is missing or not one of this provider's.",
@@ -385,8 +388,12 @@ def _kind(provider: Provider, name: str | None) -> CredentialKind:
     )
 
 
+def _mistakes(properties: Mapping[str, Any], kind: CredentialKind) -> list[schemas.Mistake]:
+    return schemas.mistakes(dict(properties), {**schemas.OBJECT, **kind.schema}, "properties")
+
+
 def _refuse_mistakes(properties: Mapping[str, Any], kind: CredentialKind) -> None:
-    errors = schemas.mistakes(dict(properties), {**schemas.OBJECT, **kind.schema}, "properties")
+    errors = _mistakes(properties, kind)
     if errors:
         raise Invalid(
             "The credential's properties are not as its kind needs them.",

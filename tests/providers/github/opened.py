@@ -1,4 +1,4 @@
-"""The fake GitHub, opened as a sync opens the real one: the real client, and a parent record for each scope."""
+"""The fake GitHub, opened as a sync opens the real one: by the real client, below real parents."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -58,9 +58,8 @@ class Opened:
         found = self.provider.collection(collection)
         assert found is not None
         assert found.read_one is not None
-        [scope] = [
-            scope for scope in self.scope(collection) if scope is None or id.startswith(f"{scope.id}/")
-        ]
+        scopes = self.scope(collection)
+        [scope] = [scope for scope in scopes if scope is None or id.startswith(f"{scope.id}/")]
         return await found.read_one(self.http, scope, id)
 
     def asked(self) -> int:
