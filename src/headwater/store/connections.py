@@ -5,6 +5,7 @@ has been committed survives a power cut. PostgreSQL: time-outs, so that a proces
 middle of a transaction cannot hold its locks for longer than a lease.
 """
 
+import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,21 @@ def application_name(session: str, purpose: str = "management") -> str:
     return f"headwater {session} {purpose}"
 
 
+class LettingGo(sqlite3.Connection):
+    """A connection that ends its transaction when it is closed, whatever statements are still open on it.
+
+    SQLite itself keeps a closed connection, with its lock on the file, until the last of them is collected:
+    a task that was cancelled in the middle would keep everybody from writing.
+    Source: https://sqlite.org/c3ref/close.html (sqlite3_close_v2, read 2026-11-24).
+    """
+
+    def close(self) -> None:
+        """Close it."""
+        if self.in_transaction:
+            self.rollback()
+        super().close()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engines:
     """Where connections come from: to read, and to write. On PostgreSQL both use one pool."""
@@ -67,7 +83,10 @@ def engines(location: Location, session: str) -> Engines:
 
 def _sqlite(location: Location, begin: str, *pragmas: str, **pool: int) -> AsyncEngine:
     engine = create_async_engine(
-        location.engine_url, connect_args={"isolation_level": None}, hide_parameters=True, **pool
+        location.engine_url,
+        connect_args={"isolation_level": None, "factory": LettingGo},
+        hide_parameters=True,
+        **pool,
     )
     _on_connect(engine.sync_engine, *PRAGMAS, *pragmas)
     _on_begin(engine.sync_engine, begin)
