@@ -38,6 +38,7 @@ from headwater.management.providers import documents
 from headwater.management.services import Services, services
 from headwater.providers.catalogue import Catalogue
 from headwater.providers.provider import Provider
+from headwater.providers.tokens import TokenKeeper
 from headwater.settings import Settings, unknown
 from headwater.store import reseal
 from headwater.store.database import Database
@@ -87,6 +88,7 @@ class Process:
     services: Services
     inbox: Inbox
     session: Session
+    keeper: TokenKeeper
     metrics: Metrics
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -154,6 +156,8 @@ async def opened(settings: Settings, *, role: Role = Role.ALL) -> AsyncGenerator
         stack.push_async_callback(inbox.close)
         session = open_session()
         stack.push_async_callback(session.close)
+        keeper = TokenKeeper(database, vault, clock)
+        stack.push_async_callback(keeper.close)
 
         async def check(provider: Provider, kind: str, properties: Mapping[str, Any]) -> str | None:
             return await _check(session, clock, provider, kind, properties)
@@ -178,6 +182,7 @@ async def opened(settings: Settings, *, role: Role = Role.ALL) -> AsyncGenerator
             ),
             inbox=inbox,
             session=session,
+            keeper=keeper,
             metrics=metrics(_version()),
         )
 
@@ -254,7 +259,7 @@ def _runner(process: Process, worker: Worker) -> Runner:
         plans=Plans(process.database, process.vault),
         ledger=Ledger(process.database, process.clock),
         inbox=process.inbox,
-        open=Accounts(process.session, process.clock, told).open,
+        open=Accounts(process.session, process.clock, process.keeper, told).open,
         catalogue=process.catalogue,
         clock=process.clock,
         reload=reload,

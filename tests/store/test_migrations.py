@@ -51,10 +51,22 @@ def catalogue(connection: Connection) -> list[Any]:
 
 
 def clauses(statement: str) -> list[str]:
-    """Return the lines of a CREATE with the constraints, whose order means nothing, sorted to the end."""
-    lines = [line.strip(" \t,)") for line in statement.splitlines()]
-    constraints = sorted(line for line in lines if line.startswith("CONSTRAINT"))
-    return [line for line in lines if line not in constraints] + constraints
+    """Return the parts of a CREATE: its columns in their order, then the constraints, whose order means
+    nothing.
+
+    A column that was added later stands behind them.
+    """
+    head, _, inside = statement.partition("(")
+    parts, depth = [""], 0
+    for character in inside:
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    parts = [" ".join(part.split()).removesuffix(" )") for part in parts]
+    constraints = sorted(part for part in parts if part.startswith("CONSTRAINT"))
+    return [head, *(part for part in parts if part not in constraints), *constraints]
 
 
 def drop_all(connection: Connection) -> None:

@@ -14,6 +14,7 @@ from headwater.errors import Reject
 from headwater.kit.budget import Bucket
 from headwater.kit.http import Http, Registrar
 from headwater.model.record import Observed
+from headwater.providers.oauth import OAuth2
 
 JSON = Any
 """A JSON value of a checkpoint or of settings."""
@@ -268,6 +269,9 @@ class Provider:
     collections: tuple[Collection, ...]
     check: Callable[[Http], Awaitable[str | None]] | None = None
     """Try a credential: returns the upstream account's name where the API tells. Raises: Halt, Retry."""
+    oauth: OAuth2 | None = None
+    """How users' accounts are linked; then there is a credential kind `oauth2`, of which `authorize` makes a
+    plain bearer: the token is kept fresh elsewhere (`tokens`)."""
     feed: Feed | None = None
     webhook: Webhook | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])

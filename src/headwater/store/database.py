@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import select
+from sqlalchemy import BigInteger, ColumnElement, cast, extract, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from headwater.errors import Halt
@@ -102,6 +102,13 @@ class Database:
     def shown(self) -> str:
         """The URL without its secrets, for people and logs (P8)."""
         return self._location.shown
+
+    @property
+    def now_us(self) -> ColumnElement[int]:
+        """The time of the database in a statement, for what several processes must agree on."""
+        if self.dialect == "sqlite":
+            return literal(self.clock.now_us(), BigInteger)
+        return cast(extract("epoch", func.clock_timestamp()) * 1_000_000, BigInteger)
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncConnection]:

@@ -22,11 +22,16 @@ EVERY = 10.0
 _ROWS = 200
 """Rows of one transaction, so that others can write in between."""
 
-SEALED: Sequence[tuple[Table, Column[bytes]]] = (
-    (schema.credentials, schema.credentials.c.secrets),
-    (schema.targets, schema.targets.c.secrets),
+SEALED: Sequence[tuple[Table, Column[str], Column[bytes]]] = tuple(
+    (table, table.c[key], table.c.secrets)
+    for table, key in (
+        (schema.credentials, "id"),
+        (schema.oauth_apps, "id"),
+        (schema.targets, "id"),
+        (schema.webhooks, "sync_id"),
+    )
 )
-"""Every column that holds what `Vault.seal` gave, with its table, whose key is `id`."""
+"""Every column that lastingly holds what `Vault.seal` gave, with its table and that one's key."""
 
 
 async def keep(vault: Vault, database: Database, clock: Clock) -> None:
@@ -47,13 +52,15 @@ async def keep(vault: Vault, database: Database, clock: Clock) -> None:
 async def reseal(vault: Vault, database: Database) -> int:
     """Seal anew what an older key has sealed; return how much that was. Raises: Halt, Retry."""
     await check_keys(vault, database)
-    return sum([await _column(vault, database, table, column) for table, column in SEALED])
+    return sum([await _column(vault, database, *one) for one in SEALED])
 
 
-async def _column(vault: Vault, database: Database, table: Table, column: Column[bytes]) -> int:
+async def _column(
+    vault: Vault, database: Database, table: Table, key: Column[str], column: Column[bytes]
+) -> int:
     count, after = 0, ""
     while True:
-        query = select(table.c.id, column.label("sealed")).where(table.c.id > after).order_by(table.c.id)
+        query = select(key.label("id"), column.label("sealed")).where(key > after).order_by(key)
         async with database.read() as connection:
             rows = (await connection.execute(query.limit(_ROWS))).all()
         if not rows:
@@ -66,6 +73,6 @@ async def _column(vault: Vault, database: Database, table: Table, column: Column
                     renewed = vault.rotate(sealed)
                 except Halt:
                     continue
-                same = (table.c.id == id) & (column == sealed)  # a user may have given a new one meanwhile
+                same = (key == id) & (column == sealed)  # a user may have given a new one meanwhile
                 await connection.execute(update(table).where(same).values({column: renewed}))
                 count += 1

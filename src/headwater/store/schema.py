@@ -235,11 +235,44 @@ credentials = Table(
     Column("health", Text, nullable=False),
     Column("created_us", BigInteger, nullable=False),
     Column("updated_us", BigInteger, nullable=False),
+    Column("oauth_app_id", String(36)),
+    Column("refreshing_us", BigInteger),
     UniqueConstraint("provider", "account", "external_id"),
     comment=(
         "`account`: the upstream account, or a hash of the secrets where the API does not tell. '' = no "
-        "tenant."
+        "tenant. `refreshing_us`: until when a process has claimed the refresh of its token."
     ),
+)
+
+oauth_apps = Table(
+    "oauth_apps",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("provider", String, nullable=False, index=True),
+    Column("name", String, nullable=False),
+    Column("client_id", String, nullable=False),
+    Column("secrets", LargeBinary, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("config", Text, nullable=False),
+    Column("redirect_urls", Text, nullable=False),
+    Column("external_id", String, index=True),
+    Column("metadata", Text, nullable=False),
+    Column("last_received_us", BigInteger),
+    Column("created_us", BigInteger, nullable=False),
+    Column("updated_us", BigInteger, nullable=False),
+    comment=(
+        "What an API knows us as where users link their accounts. `secrets`: sealed JSON with client_secret, "
+        "and webhook_secret where the API pushes for the app; `redirect_urls`: where a link may end."
+    ),
+)
+
+link_states = Table(
+    "link_states",
+    metadata,
+    Column("nonce", String, primary_key=True),
+    Column("payload", LargeBinary, nullable=False),
+    Column("expires_us", BigInteger, nullable=False, index=True),
+    comment="Links under way, each used once: `payload` is sealed JSON, with the verifier of PKCE.",
 )
 
 syncs = Table(
@@ -461,9 +494,11 @@ webhooks = Table(
     Column("last_received_us", BigInteger),
     Column("created_us", BigInteger, nullable=False),
     Column("updated_us", BigInteger, nullable=False),
+    Column("older_until_us", BigInteger),
     comment=(
         "Syncs whose API pushes. `secrets`: a sealed JSON list of the secrets that may sign, the newest "
-        "first; `registration`: what the API answered when it was told where to push, as JSON."
+        "first; the others count until `older_until_us`. `registration`: what the API answered when it was "
+        "told where to push, as JSON."
     ),
 )
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from headwater.kit.budget import Bucket, Governor, Limiter, Urgency
 from headwater.kit.clock import Clock
-from headwater.kit.http import Client, Http, Session, Told
+from headwater.kit.http import Authorizer, Client, Http, Opening, Session, Told
+from headwater.providers import oauth
 from headwater.providers.provider import Provider
+from headwater.providers.tokens import TokenKeeper
 from headwater.syncs.plan import Plan
 
 
@@ -18,6 +20,8 @@ class Accounts:
 
     session: Session
     clock: Clock
+    keeper: TokenKeeper | None = None
+    """Keeps the tokens of linked accounts; without one a token is used as it is."""
     told: Callable[[str], Told] | None = None
     """Returns who is told of a provider's requests: for metrics."""
     _governors: dict[str, tuple[tuple[Bucket, ...], Governor]] = field(
@@ -32,7 +36,7 @@ class Accounts:
             limiter = self._governor(plan, provider).share(plan.rate_share)
         client = Client(
             provider.base_url,
-            authorizer=provider.authorize(plan.kind, plan.credential),
+            authorizer=self._authorizer(plan, provider),
             limiter=limiter,
             urgency=Urgency.CHANGES,
             clock=self.clock,
@@ -41,6 +45,11 @@ class Accounts:
             told=None if self.told is None else self.told(provider.name),
         )
         return client.at
+
+    def _authorizer(self, plan: Plan, provider: Provider) -> Authorizer | Opening | None:
+        if self.keeper is not None and plan.kind == oauth.KIND and provider.oauth is not None:
+            return self.keeper.authorizer(provider, plan.credential_id)
+        return provider.authorize(plan.kind, plan.credential)
 
     def _governor(self, plan: Plan, provider: Provider) -> Governor:
         """Return the budget of an account; a new one when its limits were changed."""
