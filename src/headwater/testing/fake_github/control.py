@@ -70,6 +70,7 @@ class Control:
         return {
             "requests": dict(self._limits.counts),
             "paths": dict(self._limits.paths),
+            "highest_points": self._limits.highest,
             "changes": self._world.changes,
             "hooks": dict(self._hooks.counts),
             "tokens": self._visitors.issued,

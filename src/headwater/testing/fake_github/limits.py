@@ -42,6 +42,8 @@ class Limits:
         self.counts: Counter[str] = Counter()
         """`requests`, `counted` (towards the primary limit), `304`, `primary`, `secondary`."""
         self.paths: Counter[str] = Counter()
+        self.highest = 0
+        """The most points that an account spent in any minute."""
 
     def limit(self, visitor: Visitor) -> int:
         """Return how many requests an account has in a window."""
@@ -117,6 +119,7 @@ class Limits:
                 return self._hasty(int(content[0] + _MINUTE - now) + 1)
             content.append(now)
         points.append((now, cost))
+        self.highest = max(self.highest, sum(each for _, each in points))
         return None
 
     def _hasty(self, seconds: int) -> Refusal:
