@@ -180,8 +180,12 @@ async def test_a_refused_feed_is_told_and_ends_when_a_person_acts(
         feed_shelf.feed_failures = [Halt("Refused.", code="provider.forbidden", fix="Add the right.")] * 50
         feed_shelf.change("a", n=1)
         await until(lambda: house.is_in(sync_id, CollectionState.FAILED))
+
+        async def told() -> bool:
+            return (await house.services.syncs.get(ADMIN, sync_id)).sync.health.status == HealthStatus.ERROR
+
+        await until(told)  # the health is written after the state
         health = (await house.services.syncs.get(ADMIN, sync_id)).sync.health
-        assert health.status == HealthStatus.ERROR
         assert "Add the right." in health.notes[0].text
         feed_shelf.feed_failures.clear()
         await house.services.syncs.check(ADMIN, sync_id)

@@ -289,3 +289,27 @@ async def test_a_document_that_is_stored_anew_is_taken_over(house: House) -> Non
             return any(note.code == "collection.not_found" for note in notes)
 
         await until(told)
+
+
+async def test_a_restart_alone_lists_nothing_anew(house: House) -> None:
+    """When everything was last listed is written down; a sweep comes when it is due, and not before."""
+    house.shelf.put("a")
+    house.shelf.put("b")
+    async with house.running():
+        sync_id = await house.sync()
+        await until(lambda: house.is_in(sync_id, CollectionState.LIVE))
+    house.shelf.now_us += 10_000_000
+    house.shelf.vanish("b")
+    house.shelf.put("c")
+    async with house.running():
+
+        async def polled() -> bool:
+            return "c" in await records(house.engine)
+
+        await until(polled)
+        await asyncio.sleep(0.2)
+        assert set(await records(house.engine)) == {"a", "b", "c"}
+        due = replace(house.shelf.collection(one=True), sweep_every=timedelta())
+        house.catalogue.replace(provider(house.shelf, due))
+        await house.services.syncs.check(ADMIN, sync_id)
+        await until(house.equal)

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from headwater.kit.budget import Urgency
 from headwater.model.lease import Fence
+from headwater.model.record import Origin
 from headwater.model.sync import CollectionState, HealthStatus
 from headwater.syncs.assignment import Assignment
 from headwater.syncs.attempts import Attempts
@@ -20,6 +21,9 @@ from headwater.syncs.plan import CollectionPlan
 from headwater.syncs.poll import poll
 from headwater.syncs.schedule import Pace, next_wait
 from headwater.syncs.sweep import Suspects, Swept, sweep
+
+LISTED = "listed"
+"""Name of the checkpoint with the time at which everything was last listed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -138,6 +142,12 @@ class CollectionRun:
             ]
         )
         self._started_us = None
+        if self._follows:
+            await self._listed()
+
+    async def _listed(self) -> None:
+        """Write down that everything was listed just now."""
+        await self.work.ingest((), Origin.SWEEP, [(LISTED, "", {"at": self.work.clock.now_us()})])
 
     async def _polls(self) -> None:
         """Look for changes again and again, oftener while there are some."""
@@ -182,19 +192,20 @@ class CollectionRun:
 
     async def _sweeps(self) -> None:
         """Sweep from time to time on what is left of the budget."""
-        listed = self.plan.backfill_id is not None  # then everything is about to be listed anyway
         await self.backfilled.wait()
         while True:
-            if listed:
-                await self._until_next_sweep()
-            listed = True
+            await self._until_next_sweep()
             await self.attempts.made("sweep", lambda: self._sweep(Urgency.SWEEP))
 
     async def _until_next_sweep(self) -> None:
-        """Wait until a sweep is due or asked for."""
-        deadline = self.work.clock.monotonic() + self.work.collection.sweep_every.total_seconds()
-        while self.plan.sweep_id is None and (left := deadline - self.work.clock.monotonic()) > 0:
-            await self.attempts.pause(timedelta(seconds=left), self.attempts.looks)
+        """Wait until a sweep is due or asked for: some time after everything was last listed.
+
+        That is written down, so that a restart alone lists nothing anew.
+        """
+        due_us = self.work.saved.get((LISTED, ""), {"at": 0})["at"]
+        due_us += self.work.collection.sweep_every // timedelta(microseconds=1)
+        while self.plan.sweep_id is None and (left := due_us - self.work.clock.now_us()) > 0:
+            await self.attempts.pause(timedelta(microseconds=left), self.attempts.looks)
 
     async def _sweep(self, urgency: Urgency) -> Swept:
         plan = self.plan
@@ -206,6 +217,8 @@ class CollectionRun:
         )
         before = await self.ledger.last_rejected(self.work.slot)
         swept = await sweep(self.work, suspects, urgency=urgency, confirmed=plan.sweep_confirmed)
+        if self._follows:
+            await self._listed()
         if swept.read:
             await self._forget_rejected(before)
         await self._sweep_done(plan, swept)
