@@ -306,7 +306,7 @@ async def test_a_write_is_done_once_for_each_idempotency_key(fake: Running, http
     assert len(fake.world.own.shelves["customer"]) == 1
     other = await http.post("/v1/customers", data={"name": "Bob"}, headers=headers)
     assert (other.status_code, other.json()["error"]["type"]) == (400, "idempotency_error")
-    wrong = await http.post("/v1/customers", data={"nmae": "Ann"})
+    wrong = await http.post("/v1/customers", data={"strange": "Ann"})
     assert wrong.json()["error"]["code"] == "parameter_unknown"
 
 
