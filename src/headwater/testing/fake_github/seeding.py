@@ -14,8 +14,8 @@ _PARTS = {
     "stargazer": 0.12,
     "commit": 0.1,
     "workflow_run": 0.04,
-    "review_comment": 0.01,
     "pull": 0.01,
+    "review_comment": 0.01,
     "review": 0.01,
     "label": 0.001,
     "milestone": 0.001,
@@ -45,30 +45,33 @@ def seed(world: World, repo: Repo, objects: int) -> int:
         count = max(1, round(objects * part))
         times = sorted(start + dice.randrange(_SPREAD) for _ in range(count))
         if kind == "commit":
-            for commit in world.push(repo, count):
-                repo.commits[commit]["created_at"] = times.pop(0)
+            for commit, at in zip(world.push(repo, count), times, strict=True):
+                repo.commits[commit]["created_at"] = at
             continue
+        above = _above(world, repo, kind)
         for at in times:
             given: Facts = {"created_at": at, "updated_at": at}
             if kind == "pull":
                 world.make(repo, "issue", pull=pull(repo, "main"), **given)
                 continue
-            if kind in ("issue_comment", "review", "review_comment"):
-                numbers = [
-                    number
-                    for number, each in list(repo.tables["issue"].items())[-2_000:]
-                    if kind == "issue_comment" or each["pull"] is not None
-                ]
-                if not numbers:
-                    world.make(repo, "issue", pull=pull(repo, "main"), **given)
-                    numbers = [repo.numbers]
-                given["of"] = dice.choice(numbers)
+            if above:
+                given["of"] = dice.choice(above)
             if kind == "workflow_run":
                 given |= {"status": "completed", "conclusion": "success"}
             world.make(repo, kind, **given)
-            if "of" in given:  # it came long ago
+            if above:  # it came long ago
                 repo.tables["issue"][given["of"]]["updated_at"] = at
     return sum(len(table) for table in repo.tables.values()) + len(repo.commits)
+
+
+def _above(world: World, repo: Repo, kind: str) -> list[int]:
+    """Return the numbers of the issues or pull requests of which a kind of object may be."""
+    if kind not in ("issue_comment", "review", "review_comment"):
+        return []
+    of_pulls = kind != "issue_comment"
+    issues = repo.tables["issue"].items()
+    found = [number for number, each in issues if not of_pulls or each["pull"] is not None]
+    return found or [world.make(repo, "issue", pull=pull(repo, "main"))["number"]]
 
 
 def stir(world: World, changes: int, deletes: int) -> Stirred:
