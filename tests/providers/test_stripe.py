@@ -199,6 +199,15 @@ async def test_a_restricted_key_may_not_know_its_account(rig: Rig) -> None:
     assert raised.value.error_code == "provider.credential_refused"
 
 
+async def test_a_connected_account_that_is_not_ours_is_told() -> None:
+    """It would else look like a key that may not read its own account."""
+    async with rigged(account="acct_none") as rig:
+        assert rig.provider.check is not None
+        with pytest.raises(Halt) as raised:
+            await rig.provider.check(rig.http)
+        assert raised.value.error_code == "provider.forbidden"
+
+
 async def test_the_version_is_pinned(rig: Rig) -> None:
     """Whatever the account's own default is."""
     rig.fake.world.turn(rig.fake.world.switches.turned({"account_version": "2019-12-03"}))

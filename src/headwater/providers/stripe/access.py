@@ -12,6 +12,8 @@ from typing import Any
 
 import msgspec
 
+from headwater.errors import Halt
+from headwater.kit import jsonbytes
 from headwater.kit.budget import Bucket
 from headwater.kit.http import Http
 from headwater.model.secret import Secret
@@ -131,6 +133,15 @@ def account_name(account: str, *, test: bool) -> str:
     return account + _TEST if test else account
 
 
+def error_code(body: bytes) -> str | None:
+    """Return the code in a refusal, where it has one. Source: https://docs.stripe.com/error-codes."""
+    try:
+        code = jsonbytes.get(body, ("error", "code"))
+    except (ValueError, RecursionError):
+        return None
+    return code if isinstance(code, str) else None
+
+
 class _Account(msgspec.Struct):
     id: str
     created: int | None = None
@@ -139,9 +150,15 @@ class _Account(msgspec.Struct):
 async def own_account(http: Http) -> _Account | None:
     """Return the account whose key this is; None where a restricted key may not read it.
 
-    Raises: Halt where the key is refused, Retry.
+    Raises: Halt where the key is refused, or may not see the connected account; Retry.
     """
     answer = await http.get("/v1/account", accept=frozenset({200, 403}), bucket=ACCOUNT)
+    if answer.status != 200 and error_code(answer.body) == "account_invalid":
+        raise Halt(
+            "The key has no access to the connected account, or there is none of this id.",
+            code="provider.forbidden",
+            fix="Check the account's id (acct_…), and that it is connected to the platform of this key.",
+        )
     if answer.status != 200:
         return None
     try:

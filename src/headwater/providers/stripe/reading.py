@@ -19,7 +19,7 @@ from headwater.kit.http import Http
 from headwater.model.record import Observed
 from headwater.providers import fetch, paging
 from headwater.providers.provider import JSON, Page, Scope, Since
-from headwater.providers.stripe.access import endpoint
+from headwater.providers.stripe.access import endpoint, error_code
 from headwater.providers.stripe.kinds import Kind
 from headwater.providers.stripe.nested import completed
 
@@ -161,7 +161,7 @@ class Reading:
             bucket=endpoint(self.kind.name, "read"),
         )
         if answer.status == 404:
-            if _error_code(answer.body) != "resource_missing":
+            if error_code(answer.body) != "resource_missing":
                 raise Halt(
                     f"Stripe has no address for single objects of {self.kind.name}.",
                     code="provider.not_found",
@@ -208,11 +208,3 @@ def _last(items: Sequence[msgspec.Raw | bytes]) -> _Last | None:
         return msgspec.json.decode(items[-1], type=_Last)
     except ValueError as error:
         raise paging.broken("has a last object without an id, and the next page depends on it") from error
-
-
-def _error_code(body: bytes) -> str | None:
-    try:
-        code = jsonbytes.get(body, ("error", "code"))
-    except (ValueError, RecursionError):
-        return None
-    return code if isinstance(code, str) else None
