@@ -1,10 +1,15 @@
 """What the driver is told: addresses, safety, and the options that our promises need. Not here: any call."""
 
+import logging
 from typing import Any
 
 from headwater.targets.kafka.settings import KafkaSettings
 
 _BATCH_BYTES = 1_000_000
+
+_NOWHERE = logging.getLogger(__name__)
+"""For what librdkafka would write on stderr. All that matters comes back as an error too."""
+_NOWHERE.disabled = True
 
 
 def client(settings: KafkaSettings) -> dict[str, Any]:
@@ -12,7 +17,8 @@ def client(settings: KafkaSettings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "bootstrap.servers": settings.bootstrap_servers,
         "client.id": "headwater",
-        "log_level": 0,  # what matters comes back as an error; librdkafka would write on stderr
+        "log_level": 0,
+        "logger": _NOWHERE,
         "allow.auto.create.topics": False,
         "socket.keepalive.enable": True,
         "security.protocol": ("SASL_" if settings.username else "")

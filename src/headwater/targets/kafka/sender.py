@@ -89,7 +89,7 @@ class Sender:
 
     def deadline(self) -> Deadline:
         """Forget what was said before, and begin to wait."""
-        self.producer.poll(0)
+        self._serve(0)
         self._said = None
         return Deadline(self._settings, self._stop)
 
@@ -116,7 +116,7 @@ class Sender:
             try:
                 found = self.producer.list_topics(topic, timeout=_ASKING_SECONDS).topics[topic].error
             except KafkaException as error:
-                self.producer.poll(0)
+                self._serve(0)
                 nobody = self._said is not None and self._said.code() == KafkaError._ALL_BROKERS_DOWN
                 if self.refused() or nobody or deadline.passed():
                     raise self.trouble() from error
@@ -179,7 +179,7 @@ class Sender:
             if refusal is not None:
                 failed[given] = refusal
             given += 1
-        while self.producer.flush(SLICE_SECONDS):
+        while self._flush():
             if self.refused() or deadline.passed():
                 self._call_back()
                 raise self.trouble()
@@ -197,7 +197,7 @@ class Sender:
             try:
                 self.producer.produce(topic, value, key, partition, headers=headers, on_delivery=note)
             except BufferError:
-                self.producer.poll(SLICE_SECONDS)  # its queue is full
+                self._serve(SLICE_SECONDS)  # its queue is full
                 if self.refused() or deadline.passed():
                     self._call_back()
                     raise self.trouble() from None
@@ -206,10 +206,25 @@ class Sender:
             else:
                 return None
 
+    def _flush(self) -> bool:
+        """Wait for a slice of time until nothing is under way; return whether something is."""
+        try:
+            return self.producer.flush(SLICE_SECONDS) > 0
+        except KafkaException as error:  # a fatal one comes here once, besides what each message is told
+            self._note(error_of(error))
+            return True
+
+    def _serve(self, seconds: float) -> None:
+        """Let the driver tell what it has to tell."""
+        try:
+            self.producer.poll(seconds)
+        except KafkaException as error:
+            self._note(error_of(error))
+
     def _call_back(self) -> None:
         """Send nothing more of what was given."""
         self.producer.purge()
-        self.producer.flush(SLICE_SECONDS)
+        self._flush()
 
     def close(self) -> None:
         """Give the connections back; what was not sent is dropped."""
@@ -227,6 +242,11 @@ def telling(failed: Mapping[int, KafkaError]) -> tuple[int, KafkaError]:
 def of_item(error: KafkaError) -> bool:
     """Say whether a message is refused for what it is."""
     return error.code() in ITEMS
+
+
+def of_others(error: KafkaError) -> bool:
+    """Say whether a message was not stored because of another one, which did not tell why either."""
+    return error.code() in _FOLLOWING - _PURGED
 
 
 def missing(topic: str, partitions: int, config: Mapping[str, str]) -> Halt:

@@ -8,7 +8,7 @@ from headwater.model.position import Stream
 from headwater.targets.kafka import client
 from headwater.targets.kafka.errors import ITEMS, mapped
 from headwater.targets.kafka.layout import Layout, Message
-from headwater.targets.kafka.sender import Blocking, Sender, of_item, telling
+from headwater.targets.kafka.sender import Blocking, Sender, of_item, of_others, telling
 from headwater.targets.kafka.settings import KafkaSettings
 from headwater.targets.target import Delivery, Item, Mark, Refusal, Written
 
@@ -74,7 +74,7 @@ class KafkaTarget:
             return {}
         self._discard()
         first, error = telling(failed)
-        if not of_item(error):
+        if not (of_item(error) or of_others(error)):
             raise mapped(error, topic=sent[first].topic)
         return self._send_alone(messages, [indexes[at] for at in sorted(failed)])
 
