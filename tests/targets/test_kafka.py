@@ -2,6 +2,7 @@
 killed."""
 
 import asyncio
+import time
 from functools import partial
 
 import pytest
@@ -32,14 +33,19 @@ class TestTransactionalKafkaTarget(TransactionalTargetSuite):
 async def test_messages_arrive(kafka_server: Kafka, own_name: str, stream: Stream) -> None:
     """Also on the stand-in, where there is no Kafka."""
     rig = KafkaRig(Broker.reached_at(kafka_server), {"create_topics": False}, own_name)
-    asker = Producer(
-        {"bootstrap.servers": kafka_server.url, "allow.auto.create.topics": True, "log_level": 0}
-    )
-    topic = f"{own_name}.{stream.value}.contact"
-    while asker.list_topics(topic, timeout=20).topics[topic].error is not None:
-        await asyncio.sleep(0.05)
+    await asyncio.to_thread(await_topic, kafka_server, f"{own_name}.{stream.value}.contact")
     author = Author(stream)
     items = [author.updated(f"{number % 7}") for number in range(50)]
     async with opened(rig, delivery(stream)) as writer:
         await writer.deliver(*items)
     await assert_holds(rig, stream, items)
+
+
+def await_topic(kafka: Kafka, topic: str) -> None:
+    """Have a topic made by asking for it: the stand-in knows no other way."""
+    asker = Producer({"bootstrap.servers": kafka.url, "allow.auto.create.topics": True, "log_level": 0})
+    for _ in range(200):
+        if asker.list_topics(topic, timeout=20).topics[topic].error is None:
+            return
+        time.sleep(0.05)
+    raise AssertionError("the topic was not made")
