@@ -239,7 +239,7 @@ def test_p4_p5_p9_whatever_workers_do(url: str, stream: Stream, max_deliver: int
         run_state_machine_as_test(
             type("Machine", (Machine,), given),
             settings=settings(
-                max_examples=25 if "sqlite" in url else 10,
+                max_examples=15 if "sqlite" in url else 6,
                 stateful_step_count=30,
                 deadline=None,
                 suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
