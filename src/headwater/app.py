@@ -29,11 +29,12 @@ from headwater.consumers.progress import Progress
 from headwater.consumers.run import Parts as ConsumerParts
 from headwater.consumers.runner import Runner as ConsumerRunner
 from headwater.errors import Halt, HeadwaterError
-from headwater.kit.budget import Governor, Urgency
+from headwater.kit.budget import Urgency
 from headwater.kit.clock import Clock, SystemClock
-from headwater.kit.http import Client, Session, Told, open_session
+from headwater.kit.http import Session, Told, open_session
 from headwater.kit.tasks import ended
 from headwater.management import keys
+from headwater.management.doors import Doors, Opened
 from headwater.management.providers import documents
 from headwater.management.services import Services, services
 from headwater.providers.catalogue import Catalogue
@@ -159,8 +160,15 @@ async def opened(settings: Settings, *, role: Role = Role.ALL) -> AsyncGenerator
         keeper = TokenKeeper(database, vault, clock)
         stack.push_async_callback(keeper.close)
 
+        doors = Doors(session=session, keeper=keeper, clock=clock)
+
         async def check(provider: Provider, kind: str, properties: Mapping[str, Any]) -> str | None:
-            return await _check(session, clock, provider, kind, properties)
+            return await doors.check(provider, Opened(kind=kind, properties=properties))
+
+        async def check_linked(
+            provider: Provider, credential_id: str, kind: str, properties: Mapping[str, Any]
+        ) -> str | None:
+            return await doors.check(provider, Opened(kind=kind, properties=properties, id=credential_id))
 
         yield Process(
             settings=settings,
@@ -175,6 +183,9 @@ async def opened(settings: Settings, *, role: Role = Role.ALL) -> AsyncGenerator
                 vault=vault,
                 catalogue=catalogue,
                 check=check,
+                check_linked=check_linked,
+                doors=doors,
+                public_url=settings.public_url,
                 clock=clock,
                 pushed=inbox.told,
                 event_retention=settings.event_retention,
@@ -205,25 +216,6 @@ def _keep_key(path: Path, text: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(text + "\n")
-
-
-async def _check(
-    session: Session, clock: Clock, provider: Provider, kind: str, properties: Mapping[str, Any]
-) -> str | None:
-    """Try a credential at its API, on a budget of its own: a person waits for the answer."""
-    provider = provider.opened(kind, properties)
-    if provider.check is None:
-        return None
-    client = Client(
-        provider.base_url,
-        authorizer=provider.authorize(kind, properties),
-        limiter=Governor(provider.budget, clock),
-        urgency=Urgency.WRITE,
-        clock=clock,
-        headers=provider.headers,
-        session=session,
-    )
-    return await provider.check(client)
 
 
 def _worker(process: Process) -> Worker:

@@ -74,6 +74,11 @@ class Settings(BaseSettings):
     port: int = Field(default=8080, ge=0, le=65535)
     """Port to listen on; 0 takes a free one."""
 
+    public_url: WebAddress | None = None
+    """The address under which browsers and other people's APIs reach this server, such as
+    https://headwater.example.com. Needed to link accounts and to receive webhooks. Default: none, and changes
+    are found by asking only."""
+
     worker_port: int | None = Field(default=None, ge=0, le=65535)
     """Port on which a process with `--role worker` answers /health/live, /health/ready and /metrics, and
     nothing else; 0 takes a free one. Default: none, a worker listens nowhere."""

@@ -70,7 +70,7 @@ async def pushed(tmp_path: Path) -> AsyncGenerator[Pushed]:
 
     made.services = services(
         database=database, engine=made.engine, vault=made.vault, catalogue=Catalogue((STRIPE,)),
-        check=check, clock=clock, kinds=made.depots.kinds,
+        check=check, clock=clock, kinds=made.depots.kinds, doors=made.doors,
     )  # fmt: skip
     new = NewCredential(
         provider="stripe", kind="key", name=None, properties={"api_key": "sk_live_x"}, rate_limit=None,

@@ -9,10 +9,12 @@ from sqlalchemy import select
 from tests.management.crm import CRM, OTHER, Api
 from tests.management.depot import Depots
 
+from headwater.kit.http import Session
 from headwater.management.caller import Caller, Permission
 from headwater.management.consumer_views import ConsumerView
 from headwater.management.consumers import NewConsumer
 from headwater.management.credentials import Credential, NewCredential
+from headwater.management.doors import Doors
 from headwater.management.services import Services, services
 from headwater.management.sync_views import SyncView
 from headwater.management.syncs import NewSync
@@ -20,6 +22,7 @@ from headwater.management.targets import NewTarget, TargetView
 from headwater.model.record import Change, EventKind, Origin, Slot
 from headwater.providers.catalogue import Catalogue
 from headwater.providers.provider import Provider
+from headwater.providers.tokens import TokenKeeper
 from headwater.store import schema
 from headwater.store.database import Database
 from headwater.store.vault import Vault, new_key
@@ -58,6 +61,7 @@ class Office:
     api: Api
     services: Services
     depots: Depots
+    doors: Doors
     changed: int = field(default=0)
 
     async def credential(self, caller: Caller = ADMIN, token: str = "secret", **more: Any) -> Credential:
@@ -139,18 +143,30 @@ class Office:
 
 
 def office(
-    database: Database, engine: StreamEngine, clock: Hands, providers: Sequence[Provider] = (CRM, OTHER)
+    database: Database,
+    engine: StreamEngine,
+    clock: Hands,
+    providers: Sequence[Provider] = (CRM, OTHER),
+    *,
+    session: Session | None = None,
+    **more: Any,
 ) -> Office:
-    """Put an office together."""
+    """Put an office together. Its doors lead somewhere where there is a `session`."""
     vault, api, depots = Vault.with_keys([new_key()]), Api(), Depots()
+    keeper = TokenKeeper(database, vault, clock)
+    doors = Doors(session=session, keeper=keeper, clock=clock)  # type: ignore[arg-type] - as said above
     made = services(
-        database=database,
-        engine=engine,
-        vault=vault,
-        catalogue=Catalogue(providers),
-        check=api.check,
-        clock=clock,
-        kinds=depots.kinds,
+        **{
+            "database": database,
+            "engine": engine,
+            "vault": vault,
+            "catalogue": Catalogue(providers),
+            "check": api.check,
+            "doors": doors,
+            "clock": clock,
+            "kinds": depots.kinds,
+        }
+        | more
     )
     return Office(
         database=database,
@@ -160,4 +176,5 @@ def office(
         api=api,
         services=made,
         depots=depots,
+        doors=doors,
     )

@@ -13,15 +13,17 @@ from tests.syncs.shelf import Shelf
 
 from headwater.kit.budget import Bucket, Urgency
 from headwater.kit.clock import SystemClock
-from headwater.kit.http import Http
+from headwater.kit.http import Http, open_session
 from headwater.kit.tasks import ended
 from headwater.management.caller import Caller, Permission
 from headwater.management.credentials import NewCredential
+from headwater.management.doors import Doors
 from headwater.management.services import Services, services
 from headwater.management.syncs import NewSync
 from headwater.model.sync import CollectionState
 from headwater.providers.catalogue import Catalogue
 from headwater.providers.provider import Collection, CredentialKind, Feed, Provider, Webhook
+from headwater.providers.tokens import TokenKeeper
 from headwater.store.database import Database
 from headwater.store.leases import Leases
 from headwater.store.vault import Vault, new_key
@@ -153,7 +155,7 @@ async def until(true: Callable[[], Awaitable[bool]]) -> None:
 
 
 @asynccontextmanager
-async def housed(folder: Path, shelf: Shelf, only: Provider) -> AsyncGenerator[House]:
+async def housed(folder: Path, shelf: Shelf, only: Provider, **more: Any) -> AsyncGenerator[House]:
     """Open a house in a folder, whose catalogue has one provider."""
     clock = SystemClock()
     database = await Database.open(f"sqlite:///{folder}/h.db", clock=clock)
@@ -164,13 +166,15 @@ async def housed(folder: Path, shelf: Shelf, only: Provider) -> AsyncGenerator[H
         return "account"
 
     catalogue = Shelves(only)
+    keeper, session = TokenKeeper(database, vault, clock), open_session()
     inbox = Inbox(database, clock)
     made = services(
         database=database, engine=engine, vault=vault, catalogue=catalogue, check=check, clock=clock,
-        pushed=inbox.told,
+        pushed=inbox.told, doors=Doors(session=session, keeper=keeper, clock=clock), **more,
     )  # fmt: skip
     shelf.now_us = clock.now_us()
     yield House(shelf, database, engine, vault, made, catalogue, inbox)
+    await session.close()
     await inbox.close()
     await engine.close()
     await database.close()

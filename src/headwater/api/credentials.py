@@ -38,6 +38,7 @@ async def put_credential(parts: Here, caller: Admin, body: CredentialInput, resp
             rate_limit=_limit(body.rate_limit),
             external_id=body.external_id,
             metadata=body.metadata,
+            oauth_app_id=body.oauth_app_id,
         ),
     )
     response.status_code = 201 if made else 200

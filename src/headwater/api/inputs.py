@@ -76,6 +76,8 @@ class CredentialInput(Input):
     name: Name | None = None
     properties: Object = {}
     rate_limit: RateLimitInput | None = None
+    oauth_app_id: Name | None = None
+    """The OAuth app by which its token is renewed, or for which the API pushes."""
     external_id: Key | None = None
     metadata: Object = {}
 

@@ -51,10 +51,16 @@ def filtered(page: Annotated[Wanted, Depends(described)], provider: str | None =
     return replace(page, provider=provider)
 
 
+def of_provider(page: Annotated[Wanted, Depends(owned)], provider: str | None = None) -> Wanted:
+    """Return which page is wanted, and whose, of things that are of a provider."""
+    return replace(page, provider=provider)
+
+
 Paged = Annotated[Wanted, Depends(paged)]
 Owned = Annotated[Wanted, Depends(owned)]
 Described = Annotated[Wanted, Depends(described)]
 Filtered = Annotated[Wanted, Depends(filtered)]
+OfProvider = Annotated[Wanted, Depends(of_provider)]
 
 
 def sliced(items: Sequence[T], wanted: Wanted, name: Callable[[T], str]) -> Page[T]:

@@ -146,7 +146,7 @@ class CredentialShape(Answer):
             kind=credential.kind,
             name=credential.name,
             properties=credential.properties,
-            oauth_app_id=None,
+            oauth_app_id=credential.oauth_app_id,
             rate_limit=None if credential.rate_limit is None else RateLimitShape.of(credential.rate_limit),
             external_id=credential.external_id,
             metadata=credential.metadata,

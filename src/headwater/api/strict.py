@@ -17,8 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from headwater.errors import Invalid, Refused
 
 JSON_TYPES = ("application/json",)
-_OTHERS = "/webhooks/"
-"""Below it others decide what they send."""
+_OTHERS = ("/webhooks/", "/link/callback/")
+"""Below these others decide what they send."""
+_PUSHES = "/webhooks/"
+LARGEST_PUSH = 26_000_000
+"""Bytes of a push: GitHub's may have 25 MB."""
 DOCUMENT_TYPES = ("application/json", "application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
 
 
@@ -92,7 +95,7 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, counting its body as it is read."""
-        left = self._largest
+        left = max(self._largest, LARGEST_PUSH if _is_push(scope) else 0)
 
         async def counting() -> Message:
             nonlocal left
@@ -103,6 +106,10 @@ class BodyLimit:
             return message
 
         await self._app(scope, counting, send)
+
+
+def _is_push(scope: Scope) -> bool:
+    return scope["type"] == "http" and scope["path"].startswith(_PUSHES)
 
 
 def unknown_name(name: str, known: Iterable[str], what: str) -> str:

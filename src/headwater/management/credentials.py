@@ -26,6 +26,7 @@ from headwater.management.listing import Page, Wanted, to_json
 from headwater.management.providers import Providers
 from headwater.model.secret import MASK
 from headwater.model.sync import Note
+from headwater.providers.oauth import KIND
 from headwater.providers.provider import CredentialKind, Provider
 from headwater.store import schema
 from headwater.store.database import Database
@@ -38,6 +39,10 @@ tells it.
 
 Raises: Halt (refused), Retry (cannot be told now).
 """
+
+CheckLinked = Callable[[Provider, str, str, Mapping[str, Any]], Awaitable[str | None]]
+"""`(provider, credential id, credential kind, properties)`: the same for one that is kept, and whose token is
+renewed first where that is due."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +66,7 @@ class Credential:
     properties: dict[str, Any]
     rate_limit: RateLimit | None
     """None where the provider's document cannot be read any more."""
+    oauth_app_id: str | None
     external_id: str | None
     metadata: dict[str, Any]
     health: dict[str, Any]
@@ -79,6 +85,12 @@ class NewCredential:
     rate_limit: RateLimit | None
     external_id: str | None
     metadata: Mapping[str, Any]
+    oauth_app_id: str | None = None
+    """The OAuth app by which its token is renewed, or for which its API pushes."""
+    account: str | None = None
+    """Whose it is, where that is known and trying it does not tell."""
+    must_work: bool = False
+    """One that the API refuses is not kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,10 +105,11 @@ class CredentialChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tried:
-    """What trying a credential showed."""
+    """What trying a credential showed. `refused`: what the API says against it."""
 
     account: str | None
     health: dict[str, Any]
+    refused: Halt | None = None
 
 
 class Credentials:
@@ -109,14 +122,18 @@ class Credentials:
         providers: Providers,
         vault: Vault,
         check: Check,
+        check_linked: CheckLinked | None,
         clock: Clock,
     ) -> None:
-        """Keep credentials in `database`, their secrets sealed by `vault`; `check` tries them."""
+        """Keep credentials in `database`, their secrets sealed by `vault`; `check` tries them, and
+        `check_linked` those whose tokens are renewed.
+        """
         self._database = database
         self._revisions = revisions
         self._providers = providers
         self._vault = vault
         self._check = check
+        self._check_linked = check_linked
         self._clock = clock
 
     async def put(self, caller: Caller, new: NewCredential) -> tuple[Credential, bool]:
@@ -124,7 +141,7 @@ class Credentials:
 
         Returns it and whether it is new. It is tried first, to learn whose account it is; one that is
         refused is kept and says so in its health. A renewed one keeps name, limit and metadata where none
-        are given. Raises: Invalid, Forbidden.
+        are given. Raises: Invalid, Forbidden; Halt where it must work and does not.
         """
         caller.require(Permission.ADMIN)
         provider = await self._providers.chosen(new.provider)
@@ -132,7 +149,9 @@ class Credentials:
         kind = _kind(provider, new.kind, new.properties)
         _refuse_mistakes(new.properties, kind)
         tried = await self._try(provider, kind.name, new.properties)
-        account = tried.account or await _fingerprint(kind.name, new.properties)
+        if new.must_work and tried.refused is not None:
+            raise tried.refused
+        account = tried.account or new.account or await _fingerprint(kind.name, new.properties)
         now_us = self._clock.now_us()
         public, secret = _split(new.properties, kind)
         values = {
@@ -145,6 +164,7 @@ class Credentials:
         named = {} if new.name is None else {"name": new.name}
         named |= {} if new.rate_limit is None else {"rate_limit": to_json(_limit_json(new.rate_limit))}
         named |= {"metadata": to_json(new.metadata)} if new.metadata else {}
+        named |= {} if new.oauth_app_id is None else {"oauth_app_id": new.oauth_app_id}
         table = schema.credentials
         same = (
             (table.c.provider == provider.name)
@@ -152,6 +172,8 @@ class Credentials:
             & (table.c.external_id == external_id)
         )
         async with self._revisions.changing("syncs") as connection:
+            if new.oauth_app_id is not None:
+                await _require_app(connection, caller, new.oauth_app_id, provider)
             found = (await connection.execute(select(table.c.id).where(same))).scalar_one_or_none()
             credential_id = found or new_id()
             if found is None:
@@ -233,7 +255,7 @@ class Credentials:
         async with self._database.read() as connection:
             row = await visible(connection, caller, credential_id)
         provider = await self._providers.get(row.provider)
-        tried = await self._try(provider, row.kind, self._opened(row), row)
+        tried = await self._try(provider, row.kind, self._opened(row), row, linked=row.kind == KIND)
         table = schema.credentials
         values = {"health": to_json(tried.health)}
         async with self._revisions.changing("syncs") as connection:
@@ -259,9 +281,15 @@ class Credentials:
             )
 
     async def _try(
-        self, provider: Provider, kind: str, properties: Mapping[str, Any], before: Row[Any] | None = None
+        self,
+        provider: Provider,
+        kind: str,
+        properties: Mapping[str, Any],
+        before: Row[Any] | None = None,
+        *,
+        linked: bool = False,
     ) -> _Tried:
-        """Try a credential; the answer is its health, never an error."""
+        """Try a credential (`linked`: with the token that is kept); the answer is its health, no error."""
         since = iso(from_us(self._clock.now_us()))
         old: dict[str, Any] | None = None if before is None else json.loads(before.health)
         if provider.check is None:  # nothing was learned: what its syncs have shown still stands
@@ -271,16 +299,20 @@ class Credentials:
             return _Tried(account=None, health=known | {"notes": [*others, unchecked]})
         account: str | None = None
         notes: list[dict[str, str]] = []
-        status = "ok"
+        status, refused = "ok", None
         try:
-            account = await self._check(provider, kind, properties)
+            if linked and before is not None and self._check_linked is not None:
+                account = await self._check_linked(provider, before.id, kind, properties)
+            else:
+                account = await self._check(provider, kind, properties)
         except Halt as error:
-            status, notes = "error", [_note(error)]
+            status, notes, refused = "error", [_note(error)], error
         except Retry as error:
             status, notes = "warn", [_note(error)]
         if old is not None and old["status"] == status:
             since = old["since"]
-        return _Tried(account=account, health={"status": status, "notes": notes, "since": since})
+        health = {"status": status, "notes": notes, "since": since}
+        return _Tried(account=account, health=health, refused=refused)
 
     def _opened(self, row: Row[Any]) -> dict[str, Any]:
         return json.loads(row.properties) | json.loads(self._vault.open(row.secrets))
@@ -298,6 +330,7 @@ class Credentials:
             account=None if row.account.startswith(_HASHED) else row.account,
             properties=json.loads(row.properties) | dict.fromkeys(secrets, MASK),  # P8
             rate_limit=limit,
+            oauth_app_id=row.oauth_app_id,
             external_id=row.external_id or None,
             metadata=json.loads(row.metadata),
             health=json.loads(row.health),
@@ -359,6 +392,19 @@ async def _fingerprint(kind: str, properties: Mapping[str, Any]) -> str:
     text = json.dumps([kind, dict(properties)], sort_keys=True).encode()
     digest = await asyncio.to_thread(hashlib.scrypt, text, salt=b"headwater", n=2**14, r=8, p=1, dklen=32)
     return _HASHED + digest.hex()
+
+
+async def _require_app(connection: AsyncConnection, caller: Caller, app_id: str, provider: Provider) -> None:
+    """Raise Invalid unless there is such an OAuth app of this provider for the caller (P12)."""
+    table = schema.oauth_apps
+    same = (table.c.id == app_id, table.c.provider == provider.name)
+    query = select(exists().where(*same, *listing.seen_by(caller, table.c.external_id)))
+    if not await connection.scalar(query):
+        raise Invalid(
+            "There is no such OAuth app of this provider.",
+            errors=[("oauth_app_id", "Is none of this provider's OAuth apps.")],
+            fix="List the OAuth apps with GET /v1/oauth-apps.",
+        )
 
 
 async def _taken(connection: AsyncConnection, row: Row[Any], account: str) -> bool:

@@ -9,11 +9,15 @@ from headwater.consumers.pull import Pulls
 from headwater.kit.clock import Clock
 from headwater.management.consumer_views import ConsumerViews
 from headwater.management.consumers import Advice, Consumers
-from headwater.management.credentials import Check, Credentials
+from headwater.management.credentials import Check, CheckLinked, Credentials
+from headwater.management.doors import Doors
 from headwater.management.http_consumers import HttpConsumers
 from headwater.management.keys import Keys
+from headwater.management.links import Links
+from headwater.management.oauth_apps import OAuthApps
 from headwater.management.orders import Orders
 from headwater.management.providers import Providers
+from headwater.management.public import PublicUrl
 from headwater.management.removal import Removal
 from headwater.management.selections import Selections
 from headwater.management.starts import Starts
@@ -52,6 +56,8 @@ class Services:
     pulls: Pulls
     undelivered: Undelivered
     webhooks: Webhooks
+    oauth_apps: OAuthApps
+    links: Links
     streams: Streams
     """The streams as consumers read them."""
     revisions: Revisions
@@ -65,7 +71,10 @@ def services(
     vault: Vault,
     catalogue: Catalogue,
     check: Check,
+    doors: Doors,
     clock: Clock,
+    check_linked: CheckLinked | None = None,
+    public_url: str | None = None,
     kinds: Sequence[Kind] = KINDS,
     event_retention: timedelta = timedelta(days=7),
     pushed: Callable[[str], None] = lambda _sync_id: None,
@@ -73,14 +82,18 @@ def services(
 ) -> Services:
     """Put the services together.
 
-    `check` tries a credential at its API; `kinds` are those of targets; `pushed` is told of each sync for
-    which a push was stored; `created_event_name` is the word for a new record in events.
+    `check` tries a credential at its API, `check_linked` one whose token is kept; `doors` open APIs for what
+    a person asks; `public_url` is where browsers and APIs reach us; `kinds` are those of targets; `pushed` is
+    told of each sync for which a push was stored; `created_event_name` is the word for a new record in
+    events.
     """
-    revisions = Revisions(database, clock)
+    revisions, public = Revisions(database, clock), PublicUrl(public_url)
     slots = SlotTable(database, revisions)
     providers = Providers(database, revisions, catalogue, clock)
     views = SyncViews(database, engine, clock)
     targets = Targets(database, revisions, kinds, vault, clock)
+    credentials = Credentials(database, revisions, providers, vault, check, check_linked, clock)
+    apps = OAuthApps(database=database, providers=providers, vault=vault, clock=clock, public=public)
     selections = Selections(providers, slots)
     streams = Streams(
         engine=engine, slots=slots, cursors=Cursors(vault), created_event_name=created_event_name
@@ -90,7 +103,7 @@ def services(
     return Services(
         keys=Keys(database, revisions, clock),
         providers=providers,
-        credentials=Credentials(database, revisions, providers, vault, check, clock),
+        credentials=credentials,
         syncs=Syncs(database, revisions, providers, views, engine.partitions, clock),
         orders=Orders(database, revisions, clock),
         removal=Removal(revisions, slots, engine, clock),
@@ -102,6 +115,16 @@ def services(
         pulls=pulls,
         undelivered=Undelivered(database, DeadLetters(database, revisions, streams)),
         webhooks=Webhooks(database=database, providers=providers, vault=vault, clock=clock, told=pushed),
+        oauth_apps=apps,
+        links=Links(
+            database=database,
+            apps=apps,
+            credentials=credentials,
+            vault=vault,
+            doors=doors,
+            clock=clock,
+            public=public,
+        ),
         streams=streams,
         revisions=revisions,
     )
