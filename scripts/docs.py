@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from scripts import stripe_page, target_pages
+from scripts import github_page, stripe_page, target_pages
 
 from headwater.cli import reference as cli
 from headwater.providers import rest
@@ -14,6 +14,7 @@ from headwater.targets.table import KINDS
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES: dict[str, Callable[[], str]] = {
+    "providers/github.md": partial(github_page.page, DOCS / "providers" / "github.md"),
     "providers/stripe.md": partial(stripe_page.page, DOCS / "providers" / "stripe.md"),
     "reference/commands.md": cli.commands_page,
     "reference/rest-document.md": reference.page,

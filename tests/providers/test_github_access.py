@@ -1,13 +1,16 @@
 """Who asks GitHub and how fast: addresses, limits of each kind of credential, tokens of an App."""
 
+import json
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from tests.kit.virtual import VirtualClock
 from tests.providers.github.opened import opened
 
 from headwater.errors import Halt
-from headwater.kit.clock import SystemClock
+from headwater.kit.clock import SystemClock, from_us
+from headwater.kit.http import Answer, Opening, Registrar
 from headwater.model.secret import Secret
 from headwater.providers.github import GITHUB, access
 from headwater.providers.github.app import signature
@@ -45,6 +48,20 @@ def test_half_of_the_quota_is_taken(kind: str, hourly: int) -> None:
 def visitors() -> Visitors:
     """Those of any fake: all of a process have one App."""
     return Visitors(World())
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"), [("public", 1), ("token", 1), ("token", 100), ("app", 0), ("public", 30)]
+)
+def test_looking_alone_leaves_most_of_the_budget(kind: str, names: int) -> None:
+    """While nothing changes, rounds of all collections over all repositories take less than half of it."""
+    config = {"repositories": [f"octo/r{number}" for number in range(names)]} if names else {}
+    provider = GITHUB.configured(config).opened(kind, {"token": "t", "installation_id": "1"})
+    hour = timedelta(hours=1)
+    looks = sum(hour / one.poll_every[1] * (names or 20) for one in provider.collections)
+    assert looks <= 0.5 * provider.budget[0].allowed
+    again = provider.opened(kind, {"token": "t", "installation_id": "1"})
+    assert [one.poll_every for one in again.collections] == [one.poll_every for one in provider.collections]
 
 
 def app(visitors: Visitors, **more: Any) -> dict[str, Any]:
@@ -96,16 +113,34 @@ async def test_a_token_is_renewed_when_it_has_ended(visitors: Visitors) -> None:
             github.running.visitors.expire()
 
 
-async def test_a_token_is_renewed_before_it_ends(visitors: Visitors) -> None:
-    """One that lasts for less than a request may wait is used no more."""
-    world = World()
-    world.make_repo("octo/hello")
-    world.switches = world.switches.turned({"token_seconds": 0.5})
-    async with opened(world, kind="app", **app(visitors)) as github:
-        await github.all("label")
-        await github.all("label")
-        assert github.running.visitors.issued == 2
-        assert github.running.limits.counts["requests"] == 2
+class Door:
+    """Gives tokens of an hour, as GitHub does, by the time of a clock."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self.clock, self.given = clock, 0
+
+    async def post_json(self, url: str, value: Any, **_more: Any) -> Answer:
+        self.given += 1
+        ends = from_us(self.clock.now_us()) + timedelta(hours=1)
+        grant = {"token": f"ghs_{self.given}", "expires_at": ends.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        body, asked_us = json.dumps(grant).encode(), self.clock.now_us()
+        return Answer(status=201, headers={}, body=body, url=url, asked_us=asked_us)
+
+
+async def test_a_token_is_renewed_before_its_hour_ends(visitors: Visitors) -> None:
+    """One that ends while a request may still wait is used no more."""
+    clock = VirtualClock()
+    door = Door(clock)
+    authorizer = access.authorize("app", app(visitors))
+    assert isinstance(authorizer, Opening)
+    opened_by = authorizer.through(lambda _url: cast("Registrar", door), clock)
+    sent: list[str] = []
+    for minute in (0, 58, 59.5, 61):
+        await clock.pass_until(minute * 60)
+        headers = dict[str, str]()
+        await opened_by.apply(headers, {})
+        sent.append(headers["Authorization"])
+    assert sent == ["Bearer ghs_1", "Bearer ghs_1", "Bearer ghs_2", "Bearer ghs_2"]
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ Not covered: the content of files and assets, because records are JSON; what onl
 discussions).
 
 Belongs here: all that is only so at GitHub. `kinds` says what is listed where; `walk`, `singles`, `commits`,
-`growing`, `reviews` and `selection` read it; `events` and `webhook` tell of changes sooner, `deliveries` of
-those that were lost; `access` and `app` let us in.
+`growing`, `reviews` and `selection` read it, `pace` says how often; `events` and `webhook` tell of changes
+sooner, `deliveries` of those that were lost; `access` and `app` let us in.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,6 +21,7 @@ from headwater.kit.http import Http
 from headwater.providers import paging
 from headwater.providers.github import access
 from headwater.providers.github.kinds import collections
+from headwater.providers.github.pace import UNKNOWN, paced
 from headwater.providers.github.selection import CONFIG_SCHEMA, Selection
 from headwater.providers.github.webhook import webhook
 from headwater.providers.provider import Provider
@@ -69,7 +70,7 @@ def _github(selection: Selection) -> Provider:
             provider,
             base_url=access.address(properties),
             budget=access.budget(kind),
-            collections=collections(own),
+            collections=paced(collections(own), selection.count or UNKNOWN, access.budget(kind)[0].allowed),
             check=_checked(kind, properties),
         )
 

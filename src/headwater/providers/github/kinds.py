@@ -8,7 +8,7 @@ Source: https://docs.github.com/rest (issues, pulls, commits, releases, branches
 activity, collaborators, teams), read 2026-11-24.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -331,3 +331,50 @@ def collections(selection: Selection) -> tuple[Collection, ...]:
             by_default=False,
         ),
     )
+
+
+RIGHTS: Mapping[str, str] = {
+    "repository": "Metadata",
+    "issue": "Issues",
+    "issue_comment": "Issues",
+    "pull_request": "Pull requests",
+    "review": "Pull requests",
+    "review_comment": "Pull requests",
+    "commit": "Contents",
+    "commit_comment": "Contents",
+    "release": "Contents",
+    "tag": "Contents",
+    "branch": "Contents",
+    "label": "Issues",
+    "milestone": "Issues",
+    "deployment": "Deployments",
+    "workflow": "Actions",
+    "workflow_run": "Actions",
+    "stargazer": "Metadata",
+    "watcher": "Metadata",
+    "member": "Metadata, and push access",
+    "team": "Administration",
+}
+"""The permission, to read, that a token or an App needs for each collection.
+
+Source: https://docs.github.com/rest/authentication/permissions-required-for-fine-grained-personal-access-tokens
+(read 2026-11-24).
+"""
+_LISTED_ANEW = "listed anew, conditionally"
+SEEN: Mapping[str, str] = {
+    "repository": "asked for conditionally, or by the times in the list",
+    "issue": "`since`",
+    "issue_comment": "`since`",
+    "pull_request": "newest first, until known",
+    "review": "read again where the pull request has changed",
+    "review_comment": "`since`",
+    "commit": "the new head compared with the old one",
+    "workflow_run": "those that began since, or in the 6 hours before",
+    "stargazer": "the last pages",
+}
+"""How changes show without webhooks; of the others, see `seen`."""
+
+
+def seen(collection: str) -> str:
+    """Return how changes of a collection show without webhooks, for its documentation."""
+    return SEEN.get(collection, _LISTED_ANEW)

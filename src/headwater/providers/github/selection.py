@@ -65,6 +65,11 @@ class Selection:
     organizations: tuple[str, ...] = ()
     own: str = "/user/repos"
 
+    @property
+    def count(self) -> int:
+        """How many repositories there are, where they are all named; else 0: only GitHub knows."""
+        return 0 if self.organizations else len(self.names)
+
     async def read_all(self, http: Http, scope: Scope | None, resume: JSON | None) -> AsyncIterator[Page]:
         """Read every repository."""
         async for page in self._read(http, Since(), resume):
