@@ -1,4 +1,4 @@
-"""What a NATS target costs: batches that it publishes, beside the driver's own pipelined publishes of the same.
+"""What a NATS target costs: batches that it publishes, beside the driver's own pipelined publishes of them.
 
 `python -m benchmarks.at_target_nats [--records N] [--rounds N]`
 

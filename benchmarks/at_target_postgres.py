@@ -8,18 +8,15 @@ durable. It packs no row, keeps no position, checks no epoch. Loads: `new`, the 
 each record is there in an older version; `events`.
 """
 
-import argparse
-import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from itertools import count
 
 import psycopg
-from tests.plugins.postgres import fresh_database, needed_binaries, running_server
+from tests.plugins.postgres import MISSING, fresh_database, needed_binaries, running_server, server_binaries
 
-from benchmarks import results
 from benchmarks.objects import World
-from benchmarks.results import Result, Run, median
+from benchmarks.results import Result, Run, alone, median
 from headwater.model.ids import RecordIds, event_id
 from headwater.model.position import Stream
 from headwater.model.record import Entry, EventKind, Origin, Slot
@@ -32,6 +29,7 @@ from headwater.targets.postgres.tables import Layout
 from headwater.targets.target import Delivery, Item, Mark
 
 BATCH = 1_000
+RECORDS = 50_000
 SLOT = Slot(number=1, partition=0, sync_id="0190f0c0-0000-7000-8000-000000000001", collection_id="fast:thing")
 SLOTS = Slots(revision=1, by_number={1: Owned(slot=SLOT, external_id=None)}, by_key={})
 
@@ -160,17 +158,16 @@ async def measure(server: str, records: int, rounds: int) -> list[Result]:
     return [median("postgres", f"target: {name}", those) for name, those in sorted(runs.items())]
 
 
-def main() -> None:
-    """Read the command line, start a server and run."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.at_target_postgres", description=__doc__)
-    parser.add_argument("--records", type=int, default=50_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
-    print(results.HEAD)
+def absent() -> str | None:
+    """Say what is missing on this machine."""
+    return None if server_binaries() else MISSING
+
+
+async def run(records: int, rounds: int) -> list[Result]:
+    """Start a server and measure."""
     with running_server(needed_binaries()) as server:
-        for result in asyncio.run(measure(server, given.records, given.rounds)):
-            print(results.line(result))
+        return await measure(server, records, rounds)
 
 
 if __name__ == "__main__":
-    main()
+    alone("at_target_postgres", __doc__, run, RECORDS)

@@ -9,23 +9,23 @@ Loads: `new`, nothing is there; `newer`, each record is there in an older versio
 there already; `events`.
 """
 
-import argparse
-import asyncio
+import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from redis.asyncio import Redis
-from tests.plugins.redis import redis_in, redis_program
+from tests.plugins.redis import MISSING, redis_in, redis_program
 
-from benchmarks import results
 from benchmarks.at_target_postgres import Batches, batches
-from benchmarks.results import Result, Run, median
+from benchmarks.results import Result, Run, alone, median
 from headwater.model.position import Stream
 from headwater.targets.redis import REDIS, RedisSettings
 from headwater.targets.redis.keys import Keys, text
 from headwater.targets.target import Delivery, Item, Mark
+
+RECORDS = 50_000
 
 Write = Callable[[Sequence[Item]], Awaitable[object]]
 
@@ -100,20 +100,19 @@ async def measure(url: str, records: int, rounds: int) -> list[Result]:
     return [median("redis", f"target: {name}", those) for name, those in sorted(runs.items())]
 
 
-def main() -> None:
-    """Read the command line, start a server and run."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.at_target_redis", description=__doc__)
-    parser.add_argument("--records", type=int, default=50_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
-    print(results.HEAD)
+def absent() -> str | None:
+    """Say what is missing on this machine."""
+    return None if shutil.which("redis-server") else MISSING
+
+
+async def run(records: int, rounds: int) -> list[Result]:
+    """Start a server and measure."""
     with (
         TemporaryDirectory(prefix="headwater-bench-") as folder,
         redis_in(Path(folder), redis_program()).running() as server,
     ):
-        for result in asyncio.run(measure(server.url, given.records, given.rounds)):
-            print(results.line(result))
+        return await measure(server.url, records, rounds)
 
 
 if __name__ == "__main__":
-    main()
+    alone("at_target_redis", __doc__, run, RECORDS)

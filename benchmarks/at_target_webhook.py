@@ -6,7 +6,6 @@ The floor signs nothing and keeps no order: as many tasks as requests may be und
 made before the clock starts. The receiver is a process of its own on this machine and writes nothing down.
 """
 
-import argparse
 import asyncio
 import time
 from collections.abc import Sequence
@@ -14,16 +13,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import aiohttp
-import uvloop
 from tests.targets.webhook_rig import SECRET, receiver_in
 
-from benchmarks import results
 from benchmarks.at_target_postgres import Batches, batches
-from benchmarks.results import Result, Run, median
+from benchmarks.results import Result, Run, alone, median
 from headwater.model.position import Stream
 from headwater.targets.target import Delivery, Mark
 from headwater.targets.webhook import WEBHOOK, WebhookSettings, parcels
 
+RECORDS = 20_000
 CONCURRENCY = 8
 TOGETHER = 100
 
@@ -82,20 +80,19 @@ async def measure(url: str, records: int, rounds: int) -> Sequence[Result]:
     return [median("webhook", f"target: {name}", those) for name, those in sorted(runs.items())]
 
 
-def main() -> None:
-    """Read the command line, start a receiver and run."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.at_target_webhook", description=__doc__)
-    parser.add_argument("--records", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
-    print(results.HEAD)
+def absent() -> str | None:
+    """Nothing is missing: the receiver is a part of Headwater."""
+    return None
+
+
+async def run(records: int, rounds: int) -> Sequence[Result]:
+    """Start a receiver and measure."""
     with (
         TemporaryDirectory(prefix="headwater-bench-") as folder,
         receiver_in(Path(folder), keep=False) as receiver,
     ):
-        for result in uvloop.run(measure(receiver.url, given.records, given.rounds)):
-            print(results.line(result))
+        return await measure(receiver.url, records, rounds)
 
 
 if __name__ == "__main__":
-    main()
+    alone("at_target_webhook", __doc__, run, RECORDS)

@@ -1,10 +1,12 @@
 """Results: what a workload measured, medians of repetitions, the table and the file. Not here: measuring."""
 
+import argparse
 import statistics
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import msgspec
+import uvloop
 
 LATEST = Path(__file__).parent / "latest.json"
 
@@ -71,3 +73,19 @@ def keep(results: Sequence[Result], file: Path) -> None:
     kept = {(one.engine, one.workload): one for one in [*known, *results]}
     lines = ",\n".join(msgspec.json.encode(one).decode() for one in kept.values())
     file.write_text(f"[\n{lines}\n]\n")
+
+
+def alone(
+    name: str, about: str | None, run: Callable[[int, int], Awaitable[Sequence[Result]]], records: int
+) -> None:
+    """Be the program of one measurement: read the command line, run, print. It writes no file."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=about)
+    parser.add_argument("--records", type=int, default=records)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+
+    async def measured() -> Sequence[Result]:
+        return await run(given.records, given.rounds)
+
+    print(HEAD)
+    print(*map(line, uvloop.run(measured())), sep="\n")
