@@ -24,6 +24,8 @@ from tests.journeys.fake_github import VOLATILE, FakeGithub, lasting
 from tests.journeys.processes import Server
 from tests.journeys.pushing import expect_pushes
 
+from headwater.cli.program import run
+
 NASTY = {"lose": 0.1, "duplicate": 0.1, "late": 0.2, "late_ms": 700, "bad_gateway": 0.01, "half": 0.01}
 SECRET = "s3cret of the webhook"
 REPOS = ["octo/hello", "octo/other"]
@@ -138,6 +140,33 @@ async def test_github(seed: int, long: bool, tmp_path: Path, report: Callable[..
             pushed=used["hooks"],
             seconds=round(time.monotonic() - began),
         )
+
+
+@pytest.mark.timeout(300)
+async def test_a_public_repository_takes_one_line(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a credential, its name is enough (and the address, since this is not GitHub itself)."""
+    with FakeGithub(seed=seed, repos=REPOS, objects=20) as fake, Server(home=tmp_path) as server:
+        server.start()
+        await asyncio.to_thread(server.wait_until_ready)
+        monkeypatch.setenv("HEADWATER_URL", server.url)
+        monkeypatch.setenv("HEADWATER_API_KEY", server.key)
+        line = ["sync", "create", "github", "--repo", REPOS[0], "--set", f"base_url={fake.url}", "--json"]
+        assert await asyncio.to_thread(run, line) == 0
+        sync = json.loads(capsys.readouterr().out)
+        assert sync["config"] == {"repositories": [REPOS[0]]}
+        assert "github:member" not in sync["collection_ids"]
+        async with Client(server) as client:
+            for _ in range(200):
+                records = await client.whole("records")
+                if records:
+                    break
+                await asyncio.sleep(0.1)
+        truth = {key: value for key, value in fake.objects().items() if key[0] == "repository"}
+        assert [json.loads(one.text)["full_name"] for one in records] == [REPOS[0]]
+        assert ("repository", records[0].upstream_id) in truth
+        assert server.stop() == 0
 
 
 async def live(client: Client, sync_id: str, seconds: float) -> None:
