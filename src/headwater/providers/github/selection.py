@@ -19,7 +19,7 @@ from headwater.errors import Halt, Reject
 from headwater.kit.http import Answer, Http
 from headwater.model.record import Observed
 from headwater.providers import paging
-from headwater.providers.fetch import Fields, Instant
+from headwater.providers.fetch import ISO, Fields, Instant
 from headwater.providers.github.singles import GONE, gone, one
 from headwater.providers.github.walk import Listing, Place, asked
 from headwater.providers.provider import JSON, Page, Scope, Since
@@ -217,7 +217,7 @@ class _Named(msgspec.Struct, frozen=True):
 
     def changed_since(self, us: int) -> bool:
         """Say whether it has changed, or was pushed to."""
-        times = (FIELDS_ISO.read(time) for time in (self.updated_at, self.pushed_at) if time)
+        times = (ISO.read(time) for time in (self.updated_at, self.pushed_at) if time)
         return any(time >= us for time in times) or not self.updated_at
 
     @classmethod
@@ -234,9 +234,6 @@ class _Named(msgspec.Struct, frozen=True):
 
 class _Envelope(msgspec.Struct):
     repositories: list[_Named]
-
-
-FIELDS_ISO = Instant(path="updated_at").format
 
 
 def _decoded(answer: Answer, type: Any) -> Any:
