@@ -14,24 +14,17 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from headwater.kit import jsonbytes
 from headwater.kit.http import Http
-from headwater.providers import paging
 from headwater.providers.fetch import SCOPED, Fields, Instant
 from headwater.providers.github import commits, schemas
 from headwater.providers.github.growing import begun_lately, newest_at_the_end
-from headwater.providers.github.names import NAMED, by_name
+from headwater.providers.github.names import BRANCH, NAMED, by_name, one_branch, one_tag
 from headwater.providers.github.reviews import where_changed
 from headwater.providers.github.selection import FIELDS as REPOSITORY_FIELDS
 from headwater.providers.github.selection import Selection
 from headwater.providers.github.singles import (
-    GONE,
-    MOVED,
     OnePath,
     from_list,
-    gone,
-    one,
-    own_id,
     single,
 )
 from headwater.providers.github.walk import Listing, Order, Path, changed, whole
@@ -61,7 +54,6 @@ _CLOSED_BY = frozenset({"closed_by"})
 """Some answers about an issue have it and some do not."""
 _ENDS = frozenset({"head", "base"})
 """They hold their repositories whole, down to the number of stars. A push moves `updated_at`, too."""
-_PROTECTION = frozenset({"protection", "protection_url"})
 
 
 def _in(path: str) -> Path:
@@ -100,60 +92,6 @@ def _since(listing: Listing) -> ReadSince:
         return changed(http, scope, listing, since, resume)
 
     return read
-
-
-def _by_name(listing: Listing) -> tuple[ReadAll, ReadSince]:
-    """Return what reads a list of objects that have a name and no id."""
-
-    async def read_all(http: Http, scope: Scope | None, resume: JSON | None) -> AsyncIterator[Page]:
-        async for page in whole(http, scope, listing, resume):
-            yield by_name(page, "" if scope is None else scope.id)
-
-    async def read_since(
-        http: Http, scope: Scope | None, since: Since, resume: JSON | None
-    ) -> AsyncIterator[Page]:
-        async for page in changed(http, scope, listing, since, resume):
-            yield by_name(page, "" if scope is None else scope.id)
-
-    return read_all, read_since
-
-
-def _tag_of(listing: Listing) -> ReadOne:
-    """Return what reads one tag out of the list: no other address shows it in that shape."""
-    read_all, _ = _by_name(listing)
-
-    async def read(http: Http, scope: Scope | None, upstream_id: str) -> Page:
-        asked_us = 0
-        async for page in read_all(http, scope, None):
-            asked_us = asked_us or page.asked_us
-            if found := [one for one in page.observed if one.id == upstream_id]:
-                return Page(observed=found, asked_us=page.asked_us)
-        return Page(observed=[gone(upstream_id)], asked_us=asked_us)
-
-    return read
-
-
-async def _branch(http: Http, scope: Scope | None, upstream_id: str) -> Page:
-    """Read one branch, with as much of its commit as the list shows."""
-    parent = "" if scope is None else scope.id
-    answer = await http.get(
-        f"/repositories/{parent}/branches/{own_id(upstream_id)}", accept=frozenset({200}) | MOVED | GONE
-    )
-    if answer.status != 200:
-        return Page(observed=[gone(upstream_id)], asked_us=answer.asked_us)
-    try:
-        members = jsonbytes.members(answer.body)
-        commit = jsonbytes.members(members["commit"])
-        shown = b'{"name":%b,"commit":{"sha":%b,"url":%b},"protected":%b}' % (
-            members["name"], commit["sha"], commit["url"], members["protected"],
-        )  # fmt: skip
-    except (ValueError, KeyError) as error:
-        raise paging.broken("is no branch") from error
-    name = f"{parent}{SCOPED}{jsonbytes.get(members['name'], [])}"
-    return by_name(one(shown, _BRANCH, name, answer.asked_us, drop=frozenset(), parent=parent), parent)
-
-
-_BRANCH = replace(NAMED, volatile=_PROTECTION)
 
 
 def _listed(
@@ -205,7 +143,7 @@ _STARS = Listing(
 )
 _LABELS = Listing(path=_in("/labels"), fields=_BARE)
 _TAGS = Listing(path=_in("/tags"), fields=NAMED)
-_BRANCHES = Listing(path=_in("/branches"), fields=_BRANCH)
+_BRANCHES = Listing(path=_in("/branches"), fields=BRANCH)
 _MEMBERS = Listing(path=_in("/collaborators"), fields=_BARE, optional=True)
 _TEAMS = Listing(path=_in("/teams"), fields=_BARE, optional=True)
 _WATCHERS = Listing(path=_in("/subscribers"), fields=_BARE)
@@ -283,15 +221,15 @@ def collections(selection: Selection) -> tuple[Collection, ...]:
             "tag",
             "Tags. Id: the name, percent-encoded.",
             _TAGS,
-            _tag_of(_TAGS),
-            **dict(zip(("read_all", "read_since"), _by_name(_TAGS), strict=True)),
+            one_tag(_TAGS),
+            **dict(zip(("read_all", "read_since"), by_name(_TAGS), strict=True)),
         ),
         _listed(
             "branch",
             "Branches, with their heads. Id: the name, percent-encoded.",
             _BRANCHES,
-            _branch,
-            **dict(zip(("read_all", "read_since"), _by_name(_BRANCHES), strict=True)),
+            one_branch,
+            **dict(zip(("read_all", "read_since"), by_name(_BRANCHES), strict=True)),
         ),
         _listed("label", "Labels.", _LABELS, from_list(_LABELS)),
         _listed("milestone", "Milestones. Id: the number.", *_plain("/milestones", _NUMBERED, state="all")),
