@@ -72,9 +72,12 @@ async def test_a_halt_is_told_and_ends_when_a_person_acts(house: House) -> None:
     async with house.running():
         sync_id = await house.sync()
         await until(lambda: house.is_in(sync_id, CollectionState.FAILED))
-        view = await house.services.syncs.get(ADMIN, sync_id)
-        assert view.sync.health.status == HealthStatus.ERROR
-        assert "Give a new key." in view.sync.health.notes[0].text
+
+        async def told() -> bool:
+            health = (await house.services.syncs.get(ADMIN, sync_id)).sync.health
+            return health.status == HealthStatus.ERROR and "Give a new key." in health.notes[0].text
+
+        await until(told)
         house.shelf.failures.clear()
         house.shelf.put("a")
         await house.services.syncs.check(ADMIN, sync_id)
