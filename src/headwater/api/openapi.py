@@ -27,6 +27,7 @@ _EXAMPLES: Mapping[int, tuple[str, str]] = {
     415: ("request.media_type", "The body is of a media type that this call does not take."),
     422: ("request.invalid", "The request is not as it should be."),
     429: ("request.too_many", "Too many requests of this kind are under way."),
+    502: ("provider.forbidden", "The API refused POST /hooks with 403."),
     503: ("database.busy", "The database is busy."),
 }
 _METHODS = {"get", "put", "post", "patch", "delete"}

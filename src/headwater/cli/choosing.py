@@ -28,6 +28,11 @@ def credential(client: Client, text: str) -> Any:
     return one(client, "credentials", text)
 
 
+def oauth_app(client: Client, text: str) -> Any:
+    """Return the OAuth app that is meant. Raises: Failure."""
+    return one(client, "oauth-apps", text)
+
+
 def target(client: Client, text: str) -> Any:
     """Return the target that is meant. Raises: Failure."""
     return one(client, "targets", text)

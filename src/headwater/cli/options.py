@@ -41,6 +41,7 @@ ProviderName = Annotated[str, typer.Argument(metavar="PROVIDER", help="A provide
 SyncName = Annotated[str, typer.Argument(metavar="SYNC", help="A sync's id, name or external id.")]
 CredentialName = Annotated[str, typer.Argument(metavar="CREDENTIAL", help="A credential's id or name.")]
 TargetName = Annotated[str, typer.Argument(metavar="TARGET", help="A target's id or name.")]
+OAuthAppName = Annotated[str, typer.Argument(metavar="APP", help="An OAuth app's id or name.")]
 ConsumerName = Annotated[
     str, typer.Argument(metavar="CONSUMER", help="A consumer's id or name, managed or over HTTP.")
 ]

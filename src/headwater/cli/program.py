@@ -14,6 +14,7 @@ from headwater.cli import (
     demo,
     doctor,
     keys,
+    oauth_apps,
     probe,
     providers,
     serve,
@@ -22,6 +23,7 @@ from headwater.cli import (
     streams,
     syncs,
     targets,
+    webhooks,
 )
 from headwater.cli.failures import Exit, Failure
 from headwater.errors import HeadwaterError, Invalid
@@ -58,7 +60,9 @@ commands.command("serve")(serve.serve)
 commands.command("demo")(demo.demo)
 commands.add_typer(providers.commands, name="providers")
 commands.add_typer(credentials.commands, name="credential")
+commands.add_typer(oauth_apps.commands, name="oauth-app")
 commands.add_typer(syncs.commands, name="sync")
+commands.add_typer(webhooks.commands, name="webhook")
 commands.add_typer(targets.commands, name="target")
 commands.add_typer(consumers.commands, name="consumer")
 commands.command("records")(streams.records)

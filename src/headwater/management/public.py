@@ -24,6 +24,12 @@ class PublicUrl:
         """Return where an API pushes for all accounts that an OAuth app has linked."""
         return self._at(f"/webhooks/app/{oauth_app_id}")
 
+    def of_request(self, path: str, query: str, otherwise: str) -> str:
+        """Return the address that a request was sent to: some APIs sign it, and proxies change it."""
+        if self.base is None:
+            return otherwise
+        return f"{self.base}{path}{'?' if query else ''}{query}"
+
     def require(self) -> str:
         """Return the address. Raises: InUse `server.public_url` where none is set."""
         if self.base is None:

@@ -5,10 +5,13 @@ The slots stay in either case: they say whose the records are. Not here: privacy
 data.
 """
 
+from collections.abc import Awaitable, Callable
+
+import structlog
 from sqlalchemy import delete, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from headwater.errors import Conflict, NotFound
+from headwater.errors import Conflict, HeadwaterError, NotFound
 from headwater.kit.clock import Clock
 from headwater.management.caller import Caller, Permission
 from headwater.management.sync_views import visible
@@ -19,7 +22,12 @@ from headwater.store import schema
 from headwater.store.revisions import Revisions
 from headwater.streams.engine import Commit, StreamEngine
 from headwater.streams.slots import SlotTable
+from headwater.syncs import hooks
 
+Unhook = Callable[[Caller, str], Awaitable[None]]
+"""`(caller, sync id)`: have its API push no more, as far as it can be reached."""
+
+_LOG = structlog.get_logger(__name__)
 _STEP = 500
 """Records deleted in one commit: small, so that others' commits go between."""
 
@@ -27,11 +35,14 @@ _STEP = 500
 class Removal:
     """Removes syncs."""
 
-    def __init__(self, revisions: Revisions, slots: SlotTable, engine: StreamEngine, clock: Clock) -> None:
-        """Remove rows of management, and records from `engine`."""
+    def __init__(
+        self, revisions: Revisions, slots: SlotTable, engine: StreamEngine, unhook: Unhook, clock: Clock
+    ) -> None:
+        """Remove rows of management, and records from `engine`; `unhook` ends pushes before that."""
         self._revisions = revisions
         self._slots = slots
         self._engine = engine
+        self._unhook = unhook
         self._clock = clock
 
     async def remove(self, caller: Caller, sync_id: str, *, with_records: bool) -> None:
@@ -56,6 +67,10 @@ class Removal:
                 await self._delete_records(slot)
             if left and not there:
                 return
+        try:
+            await self._unhook(caller, sync_id)
+        except HeadwaterError as error:  # the sync goes in any case: then its API is answered with 404
+            _LOG.info("webhook not ended", sync_id=sync_id, code=error.error_code)
         async with self._revisions.changing("syncs") as connection:
             await visible(connection, caller, sync_id)
             await _forget(connection, sync_id)
@@ -131,5 +146,6 @@ async def _forget(connection: AsyncConnection, sync_id: str) -> None:
     await connection.execute(
         delete(schema.sync_collections).where(schema.sync_collections.c.sync_id == sync_id)
     )
+    await hooks.forget(connection, sync_id)
     await connection.execute(delete(schema.leases).where(schema.leases.c.name == f"sync:{sync_id}"))
     await connection.execute(delete(schema.syncs).where(schema.syncs.c.id == sync_id))

@@ -11,6 +11,7 @@ from headwater.management.consumer_views import ConsumerViews
 from headwater.management.consumers import Advice, Consumers
 from headwater.management.credentials import Check, CheckLinked, Credentials
 from headwater.management.doors import Doors
+from headwater.management.hooks import Hooks
 from headwater.management.http_consumers import HttpConsumers
 from headwater.management.keys import Keys
 from headwater.management.links import Links
@@ -56,6 +57,7 @@ class Services:
     pulls: Pulls
     undelivered: Undelivered
     webhooks: Webhooks
+    hooks: Hooks
     oauth_apps: OAuthApps
     links: Links
     streams: Streams
@@ -93,6 +95,15 @@ def services(
     views = SyncViews(database, engine, clock)
     targets = Targets(database, revisions, kinds, vault, clock)
     credentials = Credentials(database, revisions, providers, vault, check, check_linked, clock)
+    hooks = Hooks(
+        database=database,
+        revisions=revisions,
+        providers=providers,
+        vault=vault,
+        doors=doors,
+        clock=clock,
+        public=public,
+    )
     apps = OAuthApps(database=database, providers=providers, vault=vault, clock=clock, public=public)
     selections = Selections(providers, slots)
     streams = Streams(
@@ -106,7 +117,7 @@ def services(
         credentials=credentials,
         syncs=Syncs(database, revisions, providers, views, engine.partitions, clock),
         orders=Orders(database, revisions, clock),
-        removal=Removal(revisions, slots, engine, clock),
+        removal=Removal(revisions, slots, engine, hooks.delete, clock),
         slots=slots,
         selections=selections,
         targets=targets,
@@ -115,6 +126,7 @@ def services(
         pulls=pulls,
         undelivered=Undelivered(database, DeadLetters(database, revisions, streams)),
         webhooks=Webhooks(database=database, providers=providers, vault=vault, clock=clock, told=pushed),
+        hooks=hooks,
         oauth_apps=apps,
         links=Links(
             database=database,

@@ -6,7 +6,7 @@ means (`providers`), how it gets into the streams (`syncs.inbox`).
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,12 @@ from headwater.errors import NotFound, Refused, Reject
 from headwater.kit.clock import Clock
 from headwater.kit.ids import new_id
 from headwater.management.providers import Providers
+from headwater.model.secret import Secret
 from headwater.providers.provider import Push, Received, Webhook
 from headwater.store import schema
 from headwater.store.database import Database
 from headwater.store.vault import Vault
+from headwater.syncs.hooks import HookRows
 
 KEPT_HEADERS = 64
 """Headers of a request that are kept at most; real ones have a dozen."""
@@ -44,18 +46,47 @@ class Webhooks:
         """
         row = await self._row(sync_id)
         webhook = await self._webhook(row, provider)
-        webhook.verify(received, json.loads(self.vault.open(row.secrets)))
-        try:
-            push = webhook.read(received)
-        except Reject as error:
-            raise Refused(error.message, code="webhook.unreadable", fix=error.fix) from error
-        await self._keep(sync_id, push, received)
-        self.told(sync_id)
+        hook = HookRows(database=self.database, vault=self.vault).opened(row)
+        push = _understood(webhook, received, hook.valid(received.received_us))
+        await self._keep([sync_id], push, received)
+
+    async def receive_for_app(self, app_id: str, received: Received) -> bool:
+        """Check and store a request that was sent for an OAuth app: for every sync of the account that it
+        speaks of, among those that the app has linked. Returns whether there was one.
+
+        Raises: as `receive`.
+        """
+        apps = schema.oauth_apps
+        async with self.database.read() as connection:
+            app = (await connection.execute(select(apps).where(apps.c.id == app_id))).one_or_none()
+        if app is None:
+            raise _unknown()
+        webhook = await self._webhook(app, app.provider)
+        secret = json.loads(self.vault.open(app.secrets)).get("webhook_secret")
+        if secret is None:
+            raise _unknown()
+        push = _understood(webhook, received, (Secret(secret),))
+        sync_ids = await self._syncs_of(app_id, push.account)
+        await self._keep(sync_ids, push, received, app_id)
+        return bool(sync_ids)
+
+    async def _syncs_of(self, app_id: str, account: str | None) -> list[str]:
+        """Return the syncs of an account that an app has linked."""
+        if account is None:
+            return []
+        syncs, credentials = schema.syncs, schema.credentials
+        query = (
+            select(syncs.c.id)
+            .join(credentials, credentials.c.id == syncs.c.credential_id)
+            .where(credentials.c.oauth_app_id == app_id, credentials.c.account == account)
+        )
+        async with self.database.read() as connection:
+            return list(await connection.scalars(query))
 
     async def _row(self, sync_id: str) -> Any:
         syncs, hooks = schema.syncs, schema.webhooks
         query = (
-            select(syncs.c.provider, hooks.c.secrets)
+            select(syncs.c.provider, hooks)
             .join(hooks, hooks.c.sync_id == syncs.c.id)
             .where(syncs.c.id == sync_id)
         )
@@ -71,12 +102,13 @@ class Webhooks:
             raise _unknown()
         return found.webhook
 
-    async def _keep(self, sync_id: str, push: Push, received: Received) -> None:
+    async def _keep(
+        self, sync_ids: Sequence[str], push: Push, received: Received, app_id: str | None = None
+    ) -> None:
+        """Store a request for these syncs, each delivery once, and tell who takes it in."""
         insert = postgresql.insert if self.database.dialect == "postgresql" else sqlite.insert
         headers = dict(list(received.headers.items())[:KEPT_HEADERS])
         row = {
-            "id": new_id(),
-            "sync_id": sync_id,
             "delivery_id": push.delivery_id,
             "topic": push.topic,
             "method": received.method,
@@ -85,17 +117,31 @@ class Webhooks:
             "body": received.body,
             "received_us": received.received_us,
         }
-        hooks = schema.webhooks
+        hooks, apps = schema.webhooks, schema.oauth_apps
+        at = {"last_received_us": received.received_us}
         async with self.database.write() as connection:
-            await connection.execute(insert(schema.pushes).values(row).on_conflict_do_nothing())
-            await connection.execute(
-                update(hooks).where(hooks.c.sync_id == sync_id).values(last_received_us=received.received_us)
-            )
+            for sync_id in sync_ids:
+                values = {"id": new_id(), "sync_id": sync_id, **row}
+                await connection.execute(insert(schema.pushes).values(values).on_conflict_do_nothing())
+                await connection.execute(update(hooks).where(hooks.c.sync_id == sync_id).values(at))
+            if app_id is not None:
+                await connection.execute(update(apps).where(apps.c.id == app_id).values(at))
+        for sync_id in sync_ids:
+            self.told(sync_id)
+
+
+def _understood(webhook: Webhook, received: Received, secrets: Sequence[Secret]) -> Push:
+    """Return what a request says, once its signature is found right."""
+    webhook.verify(received, [secret.reveal() for secret in secrets])
+    try:
+        return webhook.read(received)
+    except Reject as error:
+        raise Refused(error.message, code="webhook.unreadable", fix=error.fix) from error
 
 
 def _unknown() -> NotFound:
     return NotFound(
         "No webhook is expected at this address.",
         code="webhook.unknown",
-        fix="Use the address that GET /v1/syncs/{sync_id}/webhook gives.",
+        fix="Use the address that GET /v1/syncs/{sync_id}/webhook gives, or that of the OAuth app.",
     )

@@ -53,7 +53,7 @@ class Plan:
     backfilled: bool
     collections: tuple[CollectionPlan, ...]
     pushed: bool = False
-    """Whether the API may push to it (`webhooks`)."""
+    """Whether the API may push to it: to its own webhook, or to that of the OAuth app that linked it."""
 
     @property
     def lease(self) -> str:
@@ -108,6 +108,7 @@ class Plans:
                 credentials.c.account,
                 credentials.c.properties,
                 credentials.c.secrets,
+                credentials.c.oauth_app_id,
                 credentials.c.rate_limit,
                 credentials.c.updated_us.label("credential_us"),
                 hooks.c.updated_us.label("hook_us"),
@@ -137,7 +138,7 @@ class Plans:
                 checks=row.checks,
                 stamp=row.updated_us + row.credential_us + (row.hook_us or 0),
                 backfilled=row.initial_backfill_completed_us is not None,
-                pushed=row.hook_us is not None,
+                pushed=row.hook_us is not None or row.oauth_app_id is not None,
                 collections=tuple(collections.get(row.id, ())),
             )
         return plans
