@@ -51,7 +51,7 @@ SHORT = Length(
     settle_seconds=60,
 )  # fmt: skip
 LONG = Length(
-    objects=25_000, changes=2_500, deletes=500, rounds=60, kills=10, expiries=2, per_minute=800, points=900,
+    objects=25_000, changes=2_500, deletes=500, rounds=60, kills=10, expiries=2, per_minute=650, points=900,
     settle_seconds=1_200,
 )  # fmt: skip
 
@@ -99,10 +99,12 @@ async def test_github(seed: int, long: bool, tmp_path: Path, report: Callable[..
         steps = ["kill"] * length.kills + ["expire"] * length.expiries
         steps += ["stir"] * (length.rounds - len(steps))
         dice.shuffle(steps)
+        killed: list[float] = []
         for step in steps:
             stirred = {"changes": length.changes // length.rounds, "deletes": length.deletes // length.rounds}
             await asyncio.to_thread(lambda given=stirred: fake.control("stir", **given))
             if step == "kill":
+                killed.append(time.monotonic())
                 server.kill()
                 server.start()
                 await asyncio.to_thread(server.wait_until_ready)
@@ -119,7 +121,7 @@ async def test_github(seed: int, long: bool, tmp_path: Path, report: Callable[..
         faults = [
             *equals(truth, records),
             *compare.nothing_twice(events),
-            *too_fast(used, length),
+            *too_fast(used, allowed(length, killed)),
         ]
         assert not faults, "\n".join([f"seed {seed}", *faults[:20], server.tail(20)])
         deleted = {one.key for one in events if one.event == "deleted"}
@@ -137,6 +139,7 @@ async def test_github(seed: int, long: bool, tmp_path: Path, report: Callable[..
             fewest_possible=fewest(truth, changed),
             paths=dict(Counter(used["paths"]).most_common(12)),
             highest_points_per_minute=used["highest_points"],
+            budget_per_minute=length.per_minute,
             pushed=used["hooks"],
             seconds=round(time.monotonic() - began),
         )
@@ -224,14 +227,22 @@ def equals(truth: dict[tuple[str, str], Any], records: Sequence[Seen]) -> list[s
     return faults
 
 
-def too_fast(used: Any, length: Length) -> list[str]:
+def allowed(length: Length, killed: Sequence[float]) -> int:
+    """Return how many points of a minute the budget allows: a process that was killed does not know what it
+    has spent, so each begins with the burst, a tenth, that a rested budget has.
+    """
+    deaths = [sum(at <= other < at + 60 for other in killed) for at in killed]
+    return length.per_minute + max(deaths, default=0) * length.per_minute // 10
+
+
+def too_fast(used: Any, points: int) -> list[str]:
     """Return where a limit was met, or more spent in a minute than the budget allows."""
     faults = [
         f"{used['requests'][kind]} requests met the {kind} limit"
         for kind in ("primary", "secondary")
         if used["requests"].get(kind)
     ]
-    if used["highest_points"] > length.per_minute:
+    if used["highest_points"] > points:
         faults.append(f"{used['highest_points']} points in a minute")
     return faults
 

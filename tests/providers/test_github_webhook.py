@@ -18,7 +18,7 @@ from tests.providers.github.opened import Opened, opened
 
 from headwater.errors import Halt, Reject, Unauthorized
 from headwater.providers.github import GITHUB
-from headwater.providers.github.deliveries import redeliver
+from headwater.providers.github.deliveries import MOST, redeliver
 from headwater.providers.github.webhook import read, signature, verify
 from headwater.providers.provider import Push, Received, Webhook
 
@@ -355,6 +355,25 @@ async def test_lost_deliveries_are_asked_for_again(github: Opened) -> None:
         for one in receiver.came:
             verify(one, ["s"])
             read(one)
+
+
+async def test_a_long_log_of_deliveries_is_read_by_its_cursor(github: Opened) -> None:
+    """More than a page of it, the oldest first; what is older than asked for is left."""
+    webhook = hooks(github)
+    assert webhook.register is not None
+    async with Receiver() as receiver:
+        kept = (await webhook.register(github.http, receiver.url, "s")).kept
+        await github.running.hooks.idle()
+        github.world.switches = github.world.switches.turned({"lose": 1.0})
+        for _ in range(110):
+            github.world.change(github.repo, "issue", 1, title="Lost")
+        github.world.change(github.repo, "issue", 2, title="The last")
+        assert await redeliver(github.http, kept, 2**60) == 0
+        assert await redeliver(github.http, kept, 0) == MOST  # and no more, for the sake of GitHub's limits
+        await github.running.hooks.idle()
+        came = [orjson.loads(one.body) for one in receiver.came[1:]]
+        assert len(came) == MOST
+        assert {one["issue"]["number"] for one in came} == {1}
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ _PAGES = 50
 """Pages of a hundred that are looked through at most."""
 _ATTEMPTS = 5
 """So often a delivery is asked for again; what it tells is found by polling as well."""
+MOST = 50
+"""Of one call: GitHub lets eighty things be made in a minute, and counts each of them as five requests."""
 _ACCEPTED = frozenset({202, 400, 404, 422})
 """It may have passed out of the log meanwhile."""
 
@@ -33,21 +35,21 @@ class _Delivery(msgspec.Struct):
 
 
 async def redeliver(http: Registrar, kept: JSON, since_us: int) -> int:
-    """Ask for what was delivered to no avail since an instant; return how many deliveries that were.
+    """Ask for what was delivered to no avail since an instant, the oldest first; return how many that were.
 
     `kept` is what registering the hooks gave. Deliveries of one guid are attempts at the same; one that
-    arrived is enough. Raises: Retry, Halt.
+    arrived is enough. Where it is `MOST`, there may be more for the next call. Raises: Retry, Halt.
     """
+    failed = [(hook, id) for hook in kept["hooks"] for id in await _failed(http, hook, since_us)]
     asked = 0
-    for hook in kept["hooks"]:
-        for failed in await _failed(http, hook, since_us):
-            answer = await http.post_json(f"{hook}/deliveries/{failed}/attempts", {}, accept=_ACCEPTED)
-            asked += answer.status == 202
+    for hook, id in failed[:MOST]:
+        answer = await http.post_json(f"{hook}/deliveries/{id}/attempts", {}, accept=_ACCEPTED)
+        asked += answer.status == 202
     return asked
 
 
 async def _failed(http: Registrar, hook: str, since_us: int) -> list[int]:
-    """Return the last attempts of those deliveries that never arrived."""
+    """Return the last attempts of those deliveries that never arrived, the oldest first."""
     attempts: dict[str, list[_Delivery]] = {}
     query = {"per_page": "100"}
     for _ in range(_PAGES):
@@ -66,7 +68,7 @@ async def _failed(http: Registrar, hook: str, since_us: int) -> list[int]:
         query = {"per_page": "100", "cursor": cursor}
     return [
         tries[0].id
-        for tries in attempts.values()
+        for tries in reversed(attempts.values())
         if len(tries) < _ATTEMPTS and all(one.status != "OK" for one in tries)
     ]
 
