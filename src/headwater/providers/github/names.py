@@ -1,5 +1,8 @@
 """Objects that GitHub knows by name alone: tags and branches. Their name is their id, percent-encoded, since
 it may hold the slash that separates a record's id from its parent's.
+
+Source: https://docs.github.com/rest/branches/branches (a branch that is read alone shows its commit whole),
+https://docs.github.com/rest/repos/repos#list-repository-tags. Read 2026-11-24.
 """
 
 from collections.abc import AsyncIterator

@@ -1,6 +1,8 @@
 """GitHub's limits: so many requests an hour for each account, and the secondary ones for haste.
 
 What was refused, and how many requests came, is counted for tests.
+
+Source: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api, read 2026-11-24.
 """
 
 import time
