@@ -3,8 +3,8 @@
 A single read often shows more than the list does; what the list leaves out is left out, so that no object
 seems to change by the way in which it was read.
 
-Source: https://docs.github.com/rest/issues/issues#get-an-issue (301 for a transferred issue, 404 and 410 for a
-deleted one), read 2026-11-24.
+Source: https://docs.github.com/rest/issues/issues#get-an-issue (301 for a transferred issue, 404 and 410 for
+a deleted one), read 2026-11-24.
 """
 
 from collections.abc import Callable
