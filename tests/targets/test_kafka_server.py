@@ -3,6 +3,7 @@ positions."""
 
 import asyncio
 import json
+from collections.abc import Awaitable, Iterable
 
 import pytest
 from confluent_kafka.admin import (
@@ -33,6 +34,12 @@ async def write(settings: KafkaSettings, stream: Stream, *items: Item) -> Writte
         return await target.write(items, MARK)
     finally:
         await target.close()
+
+
+async def one_after_another(writes: Iterable[Awaitable[object]]) -> None:
+    """Wait for each before the next begins."""
+    for each in writes:
+        await each
 
 
 async def halted(settings: KafkaSettings) -> HeadwaterError:
@@ -145,7 +152,13 @@ async def test_records_that_the_topic_finds_too_old_halt(target_kafka: Broker) -
         name = f"{rig.name}.records.contact"
         tight = {"message.timestamp.before.max.ms": "0"}
         await asyncio.to_thread(make_topic, target_kafka, name, **tight)
-        assert (await halted(rig.settings())).error_code == "target.clock"
+        author = Author(Stream.RECORDS)
+        async with opened(rig, delivery(Stream.RECORDS)) as writer:
+            # One that arrives in the millisecond of its making is taken.
+            many = (writer.write(author.created(f"{number}")) for number in range(1_000))
+            with pytest.raises(Halt) as caught:
+                await one_after_another(many)
+        assert caught.value.error_code == "target.clock"
 
 
 # --- whom it lets in ----------------------------------------------------------------------------------------

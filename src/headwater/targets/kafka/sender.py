@@ -78,19 +78,21 @@ class Sender:
     def __init__(self, options: Mapping[str, Any], settings: KafkaSettings, stop: threading.Event) -> None:
         """Connect in the background. Raises: Halt for options that the driver refuses."""
         self._said: KafkaError | None = None
+        self._nobody = False
         self._settings, self._stop = settings, stop
         self._known: set[str] = set()
         with mapped_errors():
             self.producer = Producer({**options, "error_cb": self._note})
 
     def _note(self, error: KafkaError) -> None:
+        self._nobody = self._nobody or error.code() == KafkaError._ALL_BROKERS_DOWN
         if self._said is None or self._said.code() not in HALTS:
             self._said = error
 
     def deadline(self) -> Deadline:
         """Forget what was said before, and begin to wait."""
         self._serve(0)
-        self._said = None
+        self._said, self._nobody = None, False
         return Deadline(self._settings, self._stop)
 
     def refused(self) -> bool:
@@ -117,8 +119,7 @@ class Sender:
                 found = self.producer.list_topics(topic, timeout=_ASKING_SECONDS).topics[topic].error
             except KafkaException as error:
                 self._serve(0)
-                nobody = self._said is not None and self._said.code() == KafkaError._ALL_BROKERS_DOWN
-                if self.refused() or nobody or deadline.passed():
+                if self.refused() or self._nobody or deadline.passed():
                     raise self.trouble() from error
                 if not error_of(error).retriable() and error_of(error).code() in HALTS:
                     raise mapped(error_of(error)) from error
