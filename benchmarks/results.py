@@ -44,7 +44,7 @@ def median(engine: str, workload: str, runs: Sequence[Run]) -> Result:
         engine=engine,
         workload=workload,
         records=runs[0].records,
-        records_per_second=round(statistics.median(run.rate for run in runs)),
+        records_per_second=float(round(statistics.median(run.rate for run in runs))),
         floor_ratio=round(statistics.median(ratios), 3) if ratios else None,
         cpu_seconds_per_100k=round(statistics.median(cpu), 2) if cpu else None,
     )
