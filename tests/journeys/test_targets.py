@@ -21,9 +21,8 @@ from tests.journeys.ends import all_faults, settled, told, whole_truth
 from tests.journeys.entries import Seen
 from tests.journeys.forwarded import faults_of_events, faults_of_records
 from tests.journeys.processes import FakeApi, Server
-from tests.plugins import kafka as kafka_plugin
 from tests.plugins.redis import redis_in
-from tests.plugins.servers import Server as TargetServer
+from tests.targets.kafka_rig import kafka_rig, running_broker
 from tests.targets.nats_rig import nats_in, nats_rig
 from tests.targets.postgres_rig import own_server, postgres_rig
 from tests.targets.redis_rig import redis_rig
@@ -67,11 +66,9 @@ async def _rig(kind: str, folder: Path) -> AsyncGenerator[Rig]:
         elif kind == "webhook":
             yield await stack.enter_async_context(webhook_rig(folder))
         else:
-            made, about = kafka_plugin.kafka_in(folder, TargetServer, kafka_plugin.QUICK_RETURN)
-            stack.enter_context(made.running())
-            from tests.targets.test_kafka import Broker, KafkaRig
-
-            rig = KafkaRig(Broker(made, about), {"transactional": True}, deduplicates=True)
+            broker = stack.enter_context(running_broker(folder))
+            rig = await stack.enter_async_context(kafka_rig(broker, transactional=True))
+            rig.deduplicates = True
             yield rig
 
 
