@@ -54,6 +54,7 @@ from headwater.streams.engine import StreamEngine
 from headwater.streams.postgres import PostgresStreams
 from headwater.streams.sqlite import SqliteStreams
 from headwater.syncs.accounts import Accounts
+from headwater.syncs.hooks import HookRows
 from headwater.syncs.inbox import Inbox
 from headwater.syncs.ingest import Ingested
 from headwater.syncs.ledger import Ledger
@@ -255,6 +256,8 @@ def _runner(process: Process, worker: Worker) -> Runner:
         catalogue=process.catalogue,
         clock=process.clock,
         reload=reload,
+        hooks=HookRows(database=process.database, vault=process.vault),
+        webhook_url=process.services.hooks.public.webhook,
         watch=watch,
     )
     return Runner(parts, worker)

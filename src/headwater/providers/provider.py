@@ -189,6 +189,8 @@ class Webhook:
     only a person can."""
     unregister: "Callable[[Registrar, JSON], Awaitable[None]] | None" = None
     """`(http, kept)`: have it push there no more. One that is gone already is no error."""
+    redeliver: "Callable[[Registrar, JSON, int], Awaitable[int]] | None" = None
+    """`(http, kept, since_us)`: have it send again what it could not deliver since then; returns how many."""
     instructions: str = ""
     """What a person pastes where, in Markdown, with `{url}` and `{secret}`."""
     tolerance: timedelta = timedelta(minutes=5)

@@ -58,9 +58,13 @@ class HookRows:
 
     async def read(self, sync_id: str) -> Hook | None:
         """Return the webhook of a sync, if it has one."""
-        table = schema.webhooks
         async with self.database.read() as connection:
-            row = (await connection.execute(select(table).where(table.c.sync_id == sync_id))).one_or_none()
+            return await self.read_in(connection, sync_id)
+
+    async def read_in(self, connection: AsyncConnection, sync_id: str) -> Hook | None:
+        """Return it as a transaction sees it."""
+        table = schema.webhooks
+        row = (await connection.execute(select(table).where(table.c.sync_id == sync_id))).one_or_none()
         return None if row is None else self.opened(row)
 
     def opened(self, row: Row[Any]) -> Hook:

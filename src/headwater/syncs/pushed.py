@@ -3,7 +3,7 @@
 Not here: how a request gets into the inbox, bringing news into the streams (`news`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -12,7 +12,7 @@ from headwater.errors import Reject
 from headwater.kit.clock import Clock
 from headwater.model.lease import Fence
 from headwater.model.record import Origin
-from headwater.providers.provider import Webhook
+from headwater.providers.provider import News, Webhook
 from headwater.syncs.assignment import Assignment
 from headwater.syncs.attempts import Attempts
 from headwater.syncs.collection import CollectionRun
@@ -36,6 +36,8 @@ class PushRun:
     fence: Fence
     clock: Clock
     noted: Callable[[], None]
+    told: Callable[[Sequence[News], int], None] = lambda _news, _received_us: None
+    """Hears what each push tells, and when it came."""
     attempts: Attempts = field(init=False)
     works: Mapping[str, Assignment] = field(init=False)
 
@@ -69,4 +71,5 @@ class PushRun:
             _LOG.warning("push not readable", sync_id=self.sync_id, reason=error.message)
             return
         asked_us = waiting.received.received_us
+        self.told(push.news, asked_us)
         await take_in(self.works, push.news, Origin.WEBHOOK, asked_us=asked_us)

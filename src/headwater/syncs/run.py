@@ -4,31 +4,35 @@ Not here: which process runs which sync (`runner`), what a collection does (`col
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import cast
 
 import structlog
 
 from headwater.errors import HeadwaterError, Invalid, LeaseLost
 from headwater.kit.budget import Urgency
 from headwater.kit.clock import Clock
-from headwater.kit.http import Http
+from headwater.kit.http import Http, Registrar
 from headwater.kit.tasks import ended, supervised
 from headwater.model.lease import Fence
 from headwater.model.sync import HealthStatus, Note
 from headwater.providers.catalogue import Catalogue
-from headwater.providers.provider import Provider
+from headwater.providers.provider import News, Provider
 from headwater.streams.engine import StreamEngine
 from headwater.syncs.assignment import Assignment
 from headwater.syncs.collection import CollectionRun
 from headwater.syncs.feeding import FeedRun
+from headwater.syncs.hooks import HookRows
 from headwater.syncs.inbox import Inbox
 from headwater.syncs.ingest import Ingested
 from headwater.syncs.ledger import CollectionNews, Ledger
+from headwater.syncs.mending import Mender
 from headwater.syncs.plan import Plan, Plans
 from headwater.syncs.pushed import PushRun
 from headwater.syncs.retire import retire
+from headwater.syncs.silence import SilenceRun
 
 _LOG = structlog.get_logger(__name__)
 
@@ -50,6 +54,10 @@ class Parts:
     clock: Clock
     reload: Callable[[], Awaitable[None]]
     """Brings the catalogue up to date with the stored `rest` documents."""
+    hooks: HookRows | None = None
+    """The webhooks, where they are mended by themselves."""
+    webhook_url: Callable[[str, str], str | None] = lambda _sync_id, _provider: None
+    """`(sync id, provider)`: where the API pushes for a sync; None without a public address."""
     watch: Watch = lambda _collection_id, _ingested, _seconds: None
 
 
@@ -63,6 +71,7 @@ class SyncRun:
     collections: list[CollectionRun] = field(default_factory=list[CollectionRun])
     feed: FeedRun | None = None
     pushes: PushRun | None = None
+    silence: SilenceRun | None = None
     task: asyncio.Task[None] | None = None
     _health_changed: asyncio.Event = field(default_factory=asyncio.Event)
     _written: dict[int, CollectionNews] = field(default_factory=dict[int, CollectionNews])
@@ -154,9 +163,12 @@ class SyncRun:
             self.feed = self._feed(provider)
             if self.feed is not None:
                 tasks.create_task(self.feed.run())
+            self.silence = self._silence(provider)
             self.pushes = self._pushes(provider)
             if self.pushes is not None:
                 tasks.create_task(self.pushes.run())
+            if self.silence is not None:
+                tasks.create_task(self.silence.run())
             tasks.create_task(self._keep_telling())
             tasks.create_task(self._note_backfilled())
             if self.plan.max_age_days is not None:
@@ -179,7 +191,7 @@ class SyncRun:
                 fence=self.fence,
                 open=open,
                 max_age_days=self.plan.max_age_days,
-                ingested=lambda done, seconds, id=chosen.slot.collection_id: self.parts.watch(
+                ingested=lambda done, seconds, id=chosen.slot.collection_id: self._ingested(
                     id, done, seconds
                 ),
             )
@@ -224,7 +236,44 @@ class SyncRun:
             fence=self.fence,
             clock=self.parts.clock,
             noted=self._health_changed.set,
+            told=self._told,
         )
+
+    def _told(self, news: Sequence[News], received_us: int) -> None:
+        if self.silence is not None:
+            self.silence.pushed(news, received_us)
+
+    def _silence(self, provider: Provider) -> SilenceRun | None:
+        """Return what watches over pushes, if there are to be some."""
+        webhook, hooks = provider.webhook, self.parts.hooks
+        if webhook is None or not self.plan.pushed:
+            return None
+        mender = None
+        if hooks is not None:
+            open = self.parts.open(self.plan, provider)
+            mender = Mender(
+                sync_id=self.plan.sync_id,
+                webhook=webhook,
+                rows=hooks,
+                open=lambda: cast("Registrar", open(Urgency.CHANGES)),
+                url=self.parts.webhook_url(self.plan.sync_id, self.plan.provider),
+            )
+        return SilenceRun(
+            exact=frozenset(run.work.collection.name for run in self.collections if run.work.collection.fed),
+            mender=mender,
+            clock=self.parts.clock,
+            noted=self._health_changed.set,
+        )
+
+    def _ingested(self, collection_id: str, done: Ingested, seconds: float) -> None:
+        """Tell of what was ingested: for metrics, and to compare it with what is pushed."""
+        self.parts.watch(collection_id, done, seconds)
+        if self.silence is None:
+            return
+        name = collection_id.partition(":")[2]
+        run = next((one for one in self.collections if one.work.collection.name == name), None)
+        if run is not None and run.backfilled.is_set():
+            self.silence.found(name, done.changes)
 
     # --- health -------------------------------------------------------------------------------------------
 
@@ -238,7 +287,7 @@ class SyncRun:
     async def _tell(self) -> None:
         await self.parts.ledger.write(self.news())
         attempts = [run.attempts for run in self.collections]
-        attempts += [more.attempts for more in (self.feed, self.pushes) if more is not None]
+        attempts += [more.attempts for more in (self.feed, self.pushes, self.silence) if more is not None]
         notes = [note for one in attempts for note in one.notes.values()]
         if self._crash is not None:
             notes.append((HealthStatus.ERROR, self._crash))

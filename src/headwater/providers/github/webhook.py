@@ -16,6 +16,7 @@ from headwater.errors import HeadwaterError, Reject, Unauthorized
 from headwater.kit.http import Http, Registrar
 from headwater.providers import paging
 from headwater.providers.github import access
+from headwater.providers.github.deliveries import redeliver
 from headwater.providers.github.events import TELLERS, news_of
 from headwater.providers.github.selection import Selection
 from headwater.providers.provider import JSON, Push, Received, Registered, Webhook
@@ -47,6 +48,7 @@ def webhook(selection: Selection) -> Webhook:
         read=read,
         register=_registering(owners) if owners else None,
         unregister=unregister,
+        redeliver=redeliver,
         instructions=_INSTRUCTIONS,
     )
 
