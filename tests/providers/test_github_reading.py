@@ -13,8 +13,8 @@ from headwater.testing.fake_github import World
 from headwater.testing.fake_github.kinds import pull
 from headwater.testing.fake_github.seeding import seed
 
-NAMES = [collection.name for collection in GITHUB.collections]
-ONE_BY_ONE = [collection.name for collection in GITHUB.collections if collection.read_one is not None]
+ONE_BY_ONE = {one.name: one.volatile for one in GITHUB.collections if one.read_one is not None}
+"""Collections whose objects can be read alone, and which of their members change by themselves."""
 SECOND = 1_000_000
 
 
@@ -38,36 +38,34 @@ def us(seconds: float) -> int:
     return int(seconds * SECOND)
 
 
-@pytest.mark.parametrize("name", NAMES)
-async def test_a_collection_is_read_whole(github: Opened, name: str) -> None:
+async def test_every_collection_is_read_whole(github: Opened) -> None:
     """Every object is there, once, as the API has it."""
-    truth = github.world.dump()[name]
-    assert truth
-    assert await github.all(name) == truth
+    dump = github.world.dump()
+    assert set(dump) == {collection.name for collection in GITHUB.collections}
+    for name, truth in dump.items():
+        assert truth, name
+        assert await github.all(name) == truth, name
 
 
-@pytest.mark.parametrize("name", ONE_BY_ONE)
-async def test_one_object_has_the_lists_shape(github: Opened, name: str) -> None:
+async def test_one_object_has_its_lists_shape(github: Opened) -> None:
     """What is read alone is what the list shows, but for what changes by itself."""
-    collection = github.provider.collection(name)
-    assert collection is not None
-    for id, value in list(github.world.dump()[name].items())[:3]:
-        page = await github.one(name, id)
-        [observed] = page.observed
-        assert observed.id == id
-        got = orjson.loads(observed.raw)
-        kept = {key: one for key, one in got.items() if key not in collection.volatile}
-        assert kept == {key: one for key, one in value.items() if key not in collection.volatile}
+    for name, volatile in ONE_BY_ONE.items():
+        for id, value in list(github.world.dump()[name].items())[:3]:
+            [observed] = (await github.one(name, id)).observed
+            assert observed.id == id
+            got = orjson.loads(observed.raw)
+            kept = {key: one for key, one in got.items() if key not in volatile}
+            assert kept == {key: one for key, one in value.items() if key not in volatile}, name
 
 
-@pytest.mark.parametrize("name", ONE_BY_ONE)
-async def test_what_is_not_there_is_gone(github: Opened, name: str) -> None:
+async def test_what_is_not_there_is_gone(github: Opened) -> None:
     """A single read of an unknown id is a delete."""
-    id = {"repository": "999999", "review": f"{next(iter(github.world.dump()['pull_request']))}/999999"}
-    missing = id.get(name, f"{github.repo.id}/999999")
-    [observed] = (await github.one(name, missing)).observed
-    assert observed.deleted
-    assert observed.id == missing
+    pull_id = next(iter(github.world.dump()["pull_request"]))
+    unknown = {"repository": "999999", "review": f"{pull_id}/999999"}
+    for name in ONE_BY_ONE:
+        missing = unknown.get(name, f"{github.repo.id}/999999")
+        [observed] = (await github.one(name, missing)).observed
+        assert (observed.deleted, observed.id) == (True, missing), name
 
 
 async def test_changes_of_issues_come_in_order(github: Opened) -> None:

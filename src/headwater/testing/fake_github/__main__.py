@@ -21,7 +21,7 @@ from headwater.testing.fake_github.world import World
 def arguments(args: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m headwater.testing.fake_github", description="A GitHub of one's own."
+        prog="python -m headwater.testing.fake_github", description="A stand-in for GitHub."
     )
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="same seed, same objects and dice (%(default)s)")
