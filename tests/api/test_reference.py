@@ -15,7 +15,7 @@ def test_every_call_is_in_the_reference() -> None:
     def plain(path: str) -> str:
         return re.sub(r"\{[^}]*\}", "{}", path)
 
-    named = {plain(path) for path in re.findall(r"(/(?:v1|webhooks|health|metrics)[^\s`?]*)", text)}
+    named = {plain(path) for path in re.findall(r"(/(?:v1|link|webhooks|health|metrics)[^\s`?]*)", text)}
     for path in document["paths"]:
         base = re.sub(r"/\{[^}]*\}$", "", path)
         assert plain(path) in named or f"`GET {base}`, `POST`" in text, path
