@@ -5,7 +5,6 @@ pushed, by the fake Stripe, while no look at it is due. Each change is a new obj
 """
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -13,11 +12,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-import psycopg
 from tests.journeys.client import Client
 from tests.journeys.fake_stripe import FakeStripe
-from tests.journeys.processes import Server
-from tests.journeys.pushing import expect_pushes
 from tests.plugins.postgres import MISSING, running_server, server_binaries
 
 from benchmarks.account import document
@@ -25,7 +21,6 @@ from benchmarks.changing_api import changing_api
 from benchmarks.databases import Place
 from benchmarks.landing import Landing, landing
 from benchmarks.programs import headwater
-from headwater.store.vault import Vault
 
 INTERVAL, NEVER = "1s", "24h"
 PAUSE_SECONDS = 0.4
@@ -48,10 +43,8 @@ async def latency(place: Place, changes: int) -> None:
 class _Way:
     """A server that forwards its records to the database of `landing`."""
 
-    server: Server
     client: Client
     landing: Landing
-    database_url: str | None
 
     async def sync(self, provider: str, properties: dict[str, Any], **more: str | list[str]) -> str:
         """Make a credential and a sync; return the sync's id."""
@@ -91,9 +84,8 @@ async def _pushed(place: Place, postgres: str, changes: int) -> str:
             properties = {"api_key": stripe.key, "base_url": stripe.url}
             wanted = {"collection_ids": ["stripe:customer"], "sync_frequency": NEVER}
             sync_id = await way.sync("stripe", properties, **wanted)
-            secret = stripe.push_to(f"{way.server.url}/webhooks/{sync_id}/stripe")
-            _expect_pushes(way, sync_id, secret)
-            await way.client.call("PATCH", f"/v1/syncs/{sync_id}", {"name": "pushed"})
+            webhook = await way.client.call("POST", f"/v1/syncs/{sync_id}/webhook", {})
+            assert webhook["state"] == "registered"
             for _ in range(FIRST):
                 await _created(stripe)
             await way.landing.until(stripe.truth()["objects"]["customer"].keys())
@@ -133,24 +125,9 @@ def _postgres(place: Place) -> Generator[str]:
 async def _way(place: Place, postgres: str) -> AsyncGenerator[_Way]:
     """Give a server with a consumer of all records; its target is an empty database."""
     with place.empty() as url:
-        database_url = None if place.server is None else url
-        async with landing(postgres) as found, headwater(database_url) as server, Client(server) as client:
+        async with landing(postgres) as found, headwater(url) as server, Client(server) as client:
             body = {"kind": "postgres", "name": "rows", "settings": {"url": found.url}}
             target = await client.call("POST", "/v1/targets", body)
             body = {"name": "rows", "stream": "records", "target_id": target["id"]}
             await client.call("POST", "/v1/consumers", body)
-            yield _Way(server, client, found, database_url)
-
-
-def _expect_pushes(way: _Way, sync_id: str, secret: str) -> None:
-    """Store the secret of the webhook, as if it had been registered by hand."""
-    if way.database_url is None:
-        expect_pushes(way.server.home, sync_id, secret)
-        return
-    sealed = Vault.in_file(way.server.home / "secret.key").seal(json.dumps([secret]).encode())
-    now_us = time.time_ns() // 1_000
-    with psycopg.connect(way.database_url) as connection:
-        connection.execute(
-            "INSERT INTO webhooks (sync_id, secrets, created_us, updated_us) VALUES (%s, %s, %s, %s)",
-            (sync_id, sealed, now_us, now_us),
-        )
+            yield _Way(client, found)

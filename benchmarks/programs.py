@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 from tests.journeys.processes import Server
+from tests.plugins.postgres import free_port
 
 from benchmarks.objects import World
 from benchmarks.results import Run
@@ -48,10 +49,13 @@ async def fetch_floor(url: str, kind: str = "decoded") -> Run:
 
 @asynccontextmanager
 async def headwater(database_url: str | None) -> AsyncGenerator[Server]:
-    """Give a server that is ready, on a home of its own; None: SQLite in that home."""
+    """Give a server that is ready, on a home of its own, and that knows its address; None: SQLite in that
+    home."""
+    port = free_port()
+    settings = {"public_url": f"http://127.0.0.1:{port}"}
     with (
         TemporaryDirectory(prefix="headwater-bench-") as home,
-        Server(home=Path(home), database_url=database_url) as server,
+        Server(home=Path(home), database_url=database_url, port=port, settings=settings) as server,
     ):
         server.start()
         await asyncio.to_thread(server.wait_until_ready)
