@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from headwater.api.shapes import Answer, RateLimitShape
 from headwater.management.credentials import default_limit
+from headwater.providers.oauth import OAuth2
 from headwater.providers.provider import Collection, CredentialKind, Provider
 
 
@@ -58,14 +59,31 @@ class CatalogueCollection(Answer):
         )
 
 
+class OAuthShape(Answer):
+    """How accounts are linked. `config_fields`: JSON Schema of what an OAuth app's `config` takes."""
+
+    scopes: list[str]
+    config_fields: dict[str, Any]
+
+    @classmethod
+    def of(cls, declared: OAuth2) -> "OAuthShape":
+        """Show how accounts are linked."""
+        return cls(scopes=list(declared.scopes), config_fields=dict(declared.config_schema))
+
+
 class ProviderShape(Answer):
-    """An API in the catalogue. `version` counts up each time a document of its name is stored."""
+    """An API in the catalogue. `version` counts up each time a document of its name is stored.
+
+    `oauth`: how users link their accounts; null where they do not. `pushes`: whether it can push changes.
+    """
 
     name: str
     title: str
     docs_url: str | None
     version: int
     credential_kinds: list[CredentialKindShape]
+    oauth: OAuthShape | None
+    pushes: bool
     config_fields: dict[str, Any]
     rate_limit: RateLimitShape
     collections: list[CatalogueCollection]
@@ -79,6 +97,8 @@ class ProviderShape(Answer):
             docs_url=provider.docs_url,
             version=provider.version,
             credential_kinds=[CredentialKindShape.of(kind) for kind in provider.credential_kinds],
+            oauth=None if provider.oauth is None else OAuthShape.of(provider.oauth),
+            pushes=provider.webhook is not None,
             config_fields=dict(provider.config_schema),
             rate_limit=RateLimitShape.of(default_limit(provider)),
             collections=[CatalogueCollection.of(provider.name, one) for one in provider.collections],
