@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer
 from tests.plugins.kafka import MISSING, have_kafka, kafka_in
 from tests.plugins.servers import Server
 
@@ -40,7 +40,11 @@ def floor(url: str, topic: str, load: Batches, *, transactional: bool = False, w
     """Return messages a second that the driver alone writes."""
     options: dict[str, Any] = {"bootstrap.servers": url, "acks": "all", "enable.idempotence": True}
     options |= {"compression.type": "lz4", "linger.ms": 5, "delivery.report.only.error": True, "log_level": 0}
-    options["queue.buffering.max.messages"] = 1_000_000
+    failed: list[KafkaError] = []
+    options |= {
+        "queue.buffering.max.messages": 1_000_000,
+        "on_delivery": lambda error, _: failed.append(error),
+    }
     if transactional:
         options["transactional.id"] = topic
     layout = Layout(topic, Stream.EVENTS, tombstones=False)
@@ -59,6 +63,7 @@ def floor(url: str, topic: str, load: Batches, *, transactional: bool = False, w
         if waiting or number in (0, len(ready) - 1):
             left = producer.flush(WAIT_SECONDS)
             assert left == 0
+            assert not failed
         if transactional:
             producer.commit_transaction(WAIT_SECONDS)
     return sum(map(len, load[1:])) / (time.perf_counter() - began)

@@ -28,7 +28,7 @@ from headwater.targets.nats import NATS, NatsSettings
 from headwater.targets.nats.layout import Layout, Message
 from headwater.targets.target import Delivery, Item, Mark
 
-RECORDS = 20_000
+RECORDS = 10_000
 PREFIX = "bench"
 WINDOW = 512
 
