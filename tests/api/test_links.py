@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 
 import httpx
 import pytest
@@ -14,6 +15,7 @@ from tests.providers.linked import linking
 
 from headwater.kit.http import open_session
 from headwater.management.doors import Opened
+from headwater.management.public import PublicUrl
 from headwater.model.secret import MASK
 from headwater.store.database import Database
 from headwater.streams.memory import MemoryStreams
@@ -240,6 +242,18 @@ async def test_p8_nothing_of_the_way_is_kept_or_shown(place: Place, caplog: pyte
     assert not any(secret in str(row) for secret in secrets)
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith("http")]
     assert not any(secret in line for line in ours for secret in secrets)
+
+
+async def test_a_browser_keeps_its_proof_below_the_public_address(place: Place) -> None:
+    """Also where that has a path of its own: a proxy may have put us below one."""
+    links = place.server.office.services.links
+    below = replace(links, public=PublicUrl(f"{PUBLIC}/base"))
+    object.__setattr__(place.server.office.services, "links", below)
+    token = (await place.link())["token"]
+    async with place.browser() as browser:
+        started = await browser.get("/link/start", params={"token": token})
+    assert "path=/base/link;" in started.headers["set-cookie"].lower()
+    assert quote(f"{PUBLIC}/base/link/callback/fake", safe="") in started.headers["location"]
 
 
 async def test_oauth_apps_are_kept_with_their_secrets_sealed(place: Place) -> None:

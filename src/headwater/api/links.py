@@ -6,6 +6,7 @@ must not be known to others, so nothing keeps them: no cache, no referrer, no lo
 
 from html import escape
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -71,13 +72,14 @@ async def start_link(parts: Here, token: Annotated[str, Query(max_length=65_536)
         started = await parts.services.links.start(token)
     except HeadwaterError as error:
         return _refused(error)
+    base = urlsplit(parts.services.links.public.require())
     answer = RedirectResponse(started.address, 302, headers=_PRIVATE)
     answer.set_cookie(
         _COOKIE,
         started.browser,
         max_age=int(STATE_LIVES.total_seconds()),
-        path=_PATH,
-        secure=parts.services.links.public.require().startswith("https:"),
+        path=base.path + _PATH,
+        secure=base.scheme == "https",
         httponly=True,
         samesite="lax",
     )
@@ -104,7 +106,8 @@ async def finish_link(parts: Here, request: Request, provider: str) -> Response:
     except HeadwaterError as error:
         return _refused(error)
     answer = _went(outcome)
-    answer.delete_cookie(_COOKIE, path=_PATH)
+    base = urlsplit(parts.services.links.public.require())
+    answer.delete_cookie(_COOKIE, path=base.path + _PATH)
     return answer
 
 
