@@ -23,7 +23,7 @@ test: setup  ## all tests, with real servers and short journeys
 	$(BIN)/pytest -q -n auto -m "not journey"
 	$(BIN)/pytest -q -m journey
 
-check: setup  ## format, lint, types, imports, dependencies, spelling, fast tests; under a minute
+check: setup  ## format, lint, types, imports, dependencies, spelling, and the tests that need no server
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/basedpyright
