@@ -63,6 +63,8 @@ class ConsumerRun:
     _meter: Meter = field(init=False)
     _troubles: Troubles = field(init=False)
     _forwarding: Forwarding | None = None
+    _target: Target | None = None
+    """Left open by a `Retry`: it remembers what has failed, and for how long."""
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
 
@@ -118,6 +120,7 @@ class ConsumerRun:
             with suppress(LeaseLost):
                 await supervised(self._run, crashed=self._crashed)
         finally:
+            await self._close_target()
             await ended(telling)
 
     async def _crashed(self, error: Exception, crashes: int) -> None:
@@ -144,7 +147,7 @@ class ConsumerRun:
 
     async def _deliver(self) -> None:
         """Deliver until there is trouble, or until the end."""
-        target = self._open()
+        target, self._target = self._target or self._open(), None
         forwarding = Forwarding(self.parts.tools, self.plan, self._source, target, self._meter, self._look)
         try:
             await forwarding.begin(self.fence)
@@ -155,9 +158,19 @@ class ConsumerRun:
                 await forwarding.run()
             except Gone:
                 await self._gap(forwarding)
+        except Retry:
+            if not target.transactional:
+                self._target = target
+            raise
         finally:
             self._forwarding = None
             await forwarding.close()
+            if self._target is None:
+                await _close(target)
+
+    async def _close_target(self) -> None:
+        target, self._target = self._target, None
+        if target is not None:
             await _close(target)
 
     def _open(self) -> Target:

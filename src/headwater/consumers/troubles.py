@@ -71,7 +71,7 @@ class Troubles:
         """Say something, in place of what was said before about the same."""
         known = self._notes.get(about)
         self._notes[about] = (status, note)
-        if known is None or (known[0], known[1].code) != (status, note.code):
+        if known is None or known != (status, note):
             self._noted()
 
     def unnote(self, about: str) -> None:

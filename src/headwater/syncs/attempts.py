@@ -103,9 +103,9 @@ class Attempts:
 
     def note(self, activity: str, status: HealthStatus, code: str, text: str) -> None:
         """Say something of an activity, in place of what was said before."""
-        known = self.notes.get(activity)
-        self.notes[activity] = (status, Note(code=code, text=text, about=self.about))
-        if known is None or known[1].code != code:
+        said = (status, Note(code=code, text=text, about=self.about))
+        if self.notes.get(activity) != said:
+            self.notes[activity] = said
             self.noted()
 
     def unnote(self, activity: str) -> None:

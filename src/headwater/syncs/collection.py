@@ -49,6 +49,7 @@ class CollectionRun:
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a backfill or a sweep was asked for."""
     _started_us: int | None = None
+    _halted_by: str | None = None
 
     def __post_init__(self) -> None:
         """Have the steps of the detectors told in the health."""
@@ -263,7 +264,8 @@ class CollectionRun:
 
     def halted(self, reason: str | None) -> None:
         """Take note that a person must act, for a reason; with None that it is tried again."""
-        self._become(self._resting() if reason is None else CollectionState.FAILED, reason)
+        self._halted_by = reason
+        self._become(self._resting())
 
     def _resting(self) -> CollectionState:
         return CollectionState.LIVE if self.backfilled.is_set() else CollectionState.BACKFILLING
@@ -277,7 +279,9 @@ class CollectionRun:
             before = self.work.progress.complete_us or 0
             self.work.progress.complete_us = max(before, started_us)
 
-    def _become(self, state: CollectionState, error: str | None = None) -> None:
-        if (state, error) != (self.state, self.error):
-            self.state, self.error = state, error
+    def _become(self, state: CollectionState) -> None:
+        """Be in a state; as long as a person must act, in that one."""
+        shown = state if self._halted_by is None else CollectionState.FAILED
+        if (shown, self._halted_by) != (self.state, self.error):
+            self.state, self.error = shown, self._halted_by
             self.noted()
