@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.consumers.mill import Mill, milling
@@ -13,6 +15,7 @@ from headwater.model.consumer import Selection
 from headwater.model.position import Stream
 from headwater.store import schema
 from headwater.store.database import Database
+from headwater.targets.target import Delivery, Target
 from headwater.testing.fake_target import FakeServer
 
 KINDS = ("fake", "exact")
@@ -438,3 +441,24 @@ async def test_metrics_count_what_was_done(mill: Mill) -> None:
     assert f'headwater_consumer_messages_total{{consumer_id="{consumer}"}} 3.0' in text
     assert f'headwater_consumer_dead_letters_total{{consumer_id="{consumer}"}} 1.0' in text
     assert f'headwater_consumer_batch_seconds_count{{consumer_id="{consumer}"}} 2.0' in text
+
+
+async def test_a_target_stays_open_while_it_is_tried_again(mill: Mill) -> None:
+    """What it remembers of what it refused outlives the wait: only a person's change opens another."""
+    opened: list[Target] = []
+    real = mill.kinds["fake"]
+
+    def open_it(settings: Any, delivery: Delivery | None) -> Target:
+        opened.append(real.open(settings, delivery))
+        return opened[-1]
+
+    mill.kinds["fake"] = replace(real, open=open_it)
+    slot = await mill.river.slot()
+    await mill.consumer()
+    async with mill.running():
+        mill.server.down = True
+        await mill.river.put(slot, "a")
+        await until(lambda: len(mill.server.writes) >= 2)
+        mill.server.down = False
+        await until(lambda: len(mill.delivered()) == 1)
+    assert len(opened) == 1
