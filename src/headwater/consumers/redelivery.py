@@ -41,7 +41,7 @@ async def turn(source: Source, rows: Sequence[Outstanding], max_deliver: int, no
         if entry is None:
             lost.append(row)
         elif max_deliver != UNLIMITED and row.deliveries >= max_deliver:
-            _bury(done, Dead(row=row, payload=outstanding.packed(entry), **_exhausted(row)), now_us)
+            _bury(done, _exhausted(row, entry), now_us)
         else:
             done.out.append((row, entry))
     await _replace(source, lost, found, done, now_us)
@@ -83,7 +83,7 @@ async def _replace(
         # P11: what retention took from under the consumer is told, each by its place.
         after: Outstanding | None = row
         while after is not None and after.place not in left:
-            done.dead.append(Dead(row=after, payload=b"", **_PASSED))
+            done.dead.append(_passed(after))
             after = following(after, now_us)
         if after is None:
             done.gone.append(row.key)
@@ -109,15 +109,20 @@ def _bury(done: Turn, dead: Dead, now_us: int) -> None:
         done.stay.append(after)
 
 
-_PASSED = {
-    "code": "consumer.gap",
-    "error": "The event passed out of retention before it was settled; its content is lost.",
-}
+def _passed(row: Outstanding) -> Dead:
+    return Dead(
+        row=row,
+        payload=b"",
+        code="consumer.gap",
+        error="The event passed out of retention before it was settled; its content is lost.",
+    )
 
 
-def _exhausted(row: Outstanding) -> dict[str, str]:
+def _exhausted(row: Outstanding, entry: Entry) -> Dead:
     times = "once" if row.deliveries == 1 else f"{row.deliveries} times"
-    return {
-        "code": "consumer.max_deliver",
-        "error": f"Was handed out {times} (max_deliver) and never acknowledged.",
-    }
+    return Dead(
+        row=row,
+        payload=outstanding.packed(entry),
+        code="consumer.max_deliver",
+        error=f"Was handed out {times} (max_deliver) and never acknowledged.",
+    )
