@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from headwater.errors import Halt
 from headwater.targets.postgres import failures
 from headwater.targets.postgres.connecting import Connection
-from headwater.targets.postgres.tables import Column, Table, quoted
+from headwater.targets.postgres.tables import OWN, Column, Table, quoted
 
 _SERVER = """
 SELECT current_setting('server_encoding'),
@@ -38,6 +38,25 @@ SELECT w.oid, array_agg(r.name) FROM unnest(%s::oid[]) AS w (oid),
 WHERE CASE r.name WHEN 'DELETE' THEN has_table_privilege(w.oid, 'DELETE')
     ELSE has_any_column_privilege(w.oid, r.name) END
 GROUP BY w.oid"""
+
+
+_COLLECTIONS = """
+WITH tables AS (
+    SELECT c.relname::text AS name, array_agg(a.attname::text) AS columns
+    FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE n.nspname = %s AND c.relkind IN ('r', 'p') AND starts_with(c.relname::text, %s)
+    GROUP BY c.oid
+), others AS (
+    SELECT left(name, -length('positions')) AS prefix FROM tables
+    WHERE name LIKE '%%positions' AND name <> %s AND columns @> ARRAY['consumer_id', 'epoch', 'generation']
+)
+SELECT name FROM tables
+WHERE EXISTS (SELECT FROM unnest(columns) AS has (name) WHERE starts_with(has.name, %s))
+    AND NOT EXISTS (SELECT FROM others WHERE starts_with(tables.name, others.prefix))
+ORDER BY name"""
+"""A target with a longer prefix has its own positions: what begins with that prefix is not ours."""
 
 
 @dataclass(slots=True)
@@ -90,6 +109,12 @@ async def look(connection: Connection, tables: Iterable[Table]) -> Mapping[str, 
     return seen
 
 
+async def collections(connection: Connection, schema: str, prefix: str) -> Sequence[str]:
+    """Return the names of the tables of collections: those that have a column of ours."""
+    found = await connection.execute(_COLLECTIONS, (schema, prefix, f"{prefix}positions", OWN))
+    return [str(name) for (name,) in await found.fetchall()]
+
+
 async def check_schema(connection: Connection, name: str, where: str, *, create: bool) -> bool:
     """Raise Halt if tables of this schema cannot be reached or, where missing ones are `create`d, made.
 
@@ -140,6 +165,20 @@ async def check_table(connection: Connection, table: Table, seen: Seen, where: s
 def missing_table(table: Table, where: str) -> Halt:
     """Return the error for a table that a person has to create."""
     return failures.schema(f"There is no table {table.name} at {where}.", f"Run: {table.ddl};")
+
+
+def lost_table(table: Table, where: str, *, create: bool) -> Halt:
+    """Return the error for a table that is gone with what a consumer had written."""
+    again = "Reset" if create else f"Run: {table.ddl}; Then reset"
+    fix = (
+        f"{again} each consumer that writes to it, which fills it again"
+        " (`headwater consumer reset NAME --start beginning`), or restore it from a backup."
+    )
+    return Halt(
+        f"The table {table.name} at {where} is gone, and with it what was written to it.",
+        code="target.table_missing",
+        fix=fix,
+    )
 
 
 async def _user(connection: Connection) -> str:

@@ -42,9 +42,14 @@ def take_over(layout: Layout) -> str:
 def move(layout: Layout) -> str:
     """Return the statement that writes where a consumer stands, unless a later epoch has been here."""
     return (
-        f"UPDATE {_with_parameters(layout.positions)} SET generation = %s, position = %s, written_at = now()"  # noqa: S608 - see above
-        " WHERE consumer_id = %s AND epoch = %s"
+        f"UPDATE {_with_parameters(layout.positions)} SET generation = %s, position = %s, tables = %s,"  # noqa: S608 - see above
+        " written_at = now() WHERE consumer_id = %s AND epoch = %s"
     )
+
+
+def remembered(layout: Layout) -> str:
+    """Return the query for the generation of a consumer, and the tables that it has written to since."""
+    return f"SELECT generation, tables FROM {_with_parameters(layout.positions)} WHERE consumer_id = %s"  # noqa: S608 - see above
 
 
 def events(layout: Layout) -> Sequence[str]:

@@ -4,7 +4,7 @@ All targets of one database that have the same schema and prefix share them: a r
 id, whichever consumer wrote it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha1
 
@@ -95,6 +95,7 @@ _POSITIONS = (
     Column("epoch", "bigint"),
     Column("generation", "bigint", ""),
     Column("position", "bigint[]", ""),
+    Column("tables", "text[]", "NOT NULL DEFAULT '{}'"),
     Column("written_at", "timestamp with time zone"),
 )
 
@@ -129,6 +130,17 @@ class Layout:
         """Return the table of one collection, with our own columns."""
         columns = tuple(Column(f"{OWN}{one.name}", one.type, one.more) for one in _RECORDS)
         return self._table(collection_id.replace(":", "_"), columns, self._rights)
+
+    def existing(self, name: str) -> Table:
+        """Return the table of a collection by the name that it has."""
+        return self.collection(name.removeprefix(self._settings.prefix))
+
+    def touched(self, stream: Stream, collection_ids: Collection[str]) -> frozenset[str]:
+        """Return the names of the tables that messages of these collections go to."""
+        names = {table.name for table in self.needed(stream)} - {self.positions.name}
+        if stream is Stream.RECORDS and not self.single:
+            names |= {self.collection(id).name for id in collection_ids}
+        return frozenset(names) if collection_ids else frozenset()
 
     def needed(self, stream: Stream | None) -> Sequence[Table]:
         """Return the tables that consumers of a stream (None: any) write to, without those of collections."""

@@ -6,7 +6,7 @@ newer versions only. Not here: the SQL (`merging`), the tables (`tables`, `sessi
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import psycopg
@@ -41,7 +41,10 @@ class PostgresTarget:
     async def check(self) -> None:
         """Look whether all is there and the rights are enough. Creates nothing."""
         async with self._working() as (session, _):
-            await session.check(None if self._delivery is None else self._delivery.stream)
+            stream = None if self._delivery is None else self._delivery.stream
+            await session.check(stream)
+            if stream is not Stream.EVENTS and not self._layout.single:
+                await session.check_collections()
 
     async def position(self) -> Mark | None:
         """Take over, and return what the last write left."""
@@ -62,11 +65,14 @@ class PostgresTarget:
         """Write all of it and the mark in one transaction, or find what can never be stored."""
         async with self._working() as (session, deadline):
             await self._prepare(session)
+            await session.resume(self._for().stream, self._consumer, mark.generation)
             merge = await self._merge(session, batch)
+            written = session.written | self._layout.touched(self._for().stream, _by_collection(batch))
             try:
                 async with session.connection.transaction():
-                    await self._move(session.connection, mark)  # P7
+                    await self._move(session.connection, mark, written)  # P7
                     await self._store(session.connection, batch, merge)
+                session.written = written
                 return Written(len(batch))
             except psycopg.Error as error:
                 if not failures.is_about_an_item(error) or session.connection.closed:
@@ -114,12 +120,12 @@ class PostgresTarget:
 
     async def _prepare(self, session: Session) -> None:
         if not self._prepared:
-            await session.prepare(self._for().stream)
+            await session.prepare(self._for().stream, self._consumer)
             self._prepared = True
 
     # --- a batch --------------------------------------------------------------------------------------------
 
-    async def _move(self, connection: Connection, mark: Mark) -> None:
+    async def _move(self, connection: Connection, mark: Mark, written: Iterable[str]) -> None:
         """Write where the consumer stands, and keep whoever takes over waiting until the transaction ends.
 
         Raises: LeaseLost.
@@ -127,7 +133,7 @@ class PostgresTarget:
         delivery = self._for()
         moved = await connection.execute(
             merging.move(self._layout).encode(),
-            (mark.generation, list(mark.position), *_texts(delivery.consumer_id), delivery.epoch),
+            (mark.generation, list(mark.position), sorted(written), self._consumer, delivery.epoch),
         )
         if moved.rowcount == 0:
             raise _lost(delivery)
@@ -191,6 +197,11 @@ class PostgresTarget:
     def _batch(self) -> str:
         """The name of the table of a batch."""
         return merging.EVENT_BATCH if self._for().stream is Stream.EVENTS else merging.RECORD_BATCH
+
+    @property
+    def _consumer(self) -> str:
+        """The consumer's id as a column holds it."""
+        return held_text(self._for().consumer_id).decode()
 
     def _for(self) -> Delivery:
         if self._delivery is None:
