@@ -212,6 +212,7 @@ def read_topics(broker: Broker, begin: str) -> list[Message]:
     found: list[Message] = []
     ended = set[tuple[str | None, int | None]]()
     try:
+        time.sleep(0.5)  # a transaction that has ended is marked so in its partitions a moment later
         reader.assign(places)
         while len(ended) < len(places):
             message = reader.poll(60)

@@ -315,8 +315,12 @@ async def test_a_server_that_takes_less_than_is_set_halts(own: Place) -> None:
     """Redis ends the connection over it, so the settings must say what it takes."""
     await own.redis.config_set("proto-max-bulk-len", 1_048_576)
     large = RECORDS.created("a", b'"' + b"x" * 2_000_000 + b'"')
-    errors = [await own.raised(Stream.RECORDS, large) for _ in range(3)]
-    assert "target.unusable" in {error.error_code for error in errors}
+    told = ""
+    for _ in range(100):  # now and then the reset of the connection is faster than the reason
+        told = (await own.raised(Stream.RECORDS, large)).error_code
+        if told == "target.unusable":
+            break
+    assert told == "target.unusable"
     await own.write(Stream.RECORDS, RECORDS.created("b"))
     target = REDIS.make(own.settings(max_value_bytes=1_048_576), delivery(Stream.RECORDS))
     written = await Writer(target, delivery(Stream.RECORDS)).write(large, RECORDS.created("c"))
